@@ -1,0 +1,342 @@
+package chain
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/common/math"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/params"
+	"github.com/holiman/uint256"
+
+	"github.com/jialing-chain/jialing/internal/crypto"
+)
+
+// MaxGenesisSize bounds a genesis file in bytes: about 100,000 accounts with code and storage belong into transactions, not here.
+const MaxGenesisSize = 256 << 20
+
+// EngineKind is a consensus engine's word in the genesis.
+type EngineKind string
+
+// Solo is one node that decides alone.
+const Solo EngineKind = "solo"
+
+// FeeMode says what gas costs.
+type FeeMode string
+
+// The fee modes.
+const (
+	// FeesZero: base fee 0 and no minimum price; consortium chains meter gas without charging for it.
+	FeesZero FeeMode = "zero"
+	// FeesMarket: EIP-1559, starting at BaseFee.
+	FeesMarket FeeMode = "market"
+	// FeesFixed: the base fee is BaseFee for ever.
+	FeesFixed FeeMode = "fixed"
+)
+
+// Genesis is block 0: everything that all nodes of a chain must agree on before the first decision. Unknown fields are errors.
+type Genesis struct {
+	// Name is the chain's name for people; it is part of the genesis hash.
+	Name string `json:"name"`
+	// ChainID is EIP-155's, 1 to 2^53−1 (JavaScript tools hold it in a double).
+	ChainID uint64 `json:"chainId"`
+	// TimeMillis is the chain's first time, Unix milliseconds.
+	TimeMillis uint64 `json:"timeMillis"`
+	// Suite names the cryptographic suite: "intl".
+	Suite string `json:"suite"`
+	// Consensus is the engine with its parameters: they bind every node, so they stand here and in no node's own file.
+	Consensus Consensus `json:"consensus"`
+	// Validators is sorted by id.
+	Validators []GenesisValidator `json:"validators"`
+	// Transactions lists the accepted kinds of signature.
+	Transactions []TxKind `json:"transactions"`
+	Fees         Fees     `json:"fees"`
+	// GasLimit bounds the gas of one block.
+	GasLimit  uint64    `json:"gasLimit"`
+	Retention Retention `json:"retention"`
+	// Alloc is the state of block 0.
+	Alloc map[common.Address]GenesisAccount `json:"alloc"`
+}
+
+// Consensus is the engine and what it is bound by.
+type Consensus struct {
+	Engine EngineKind `json:"engine"`
+	// MaxBlockTxs closes a batch by count, 1 to MaxDecisionTxs.
+	MaxBlockTxs int `json:"maxBlockTxs"`
+	// MaxBlockBytes closes a batch by the size of its transactions.
+	MaxBlockBytes int `json:"maxBlockBytes"`
+	// BatchMillis is how long a batch waits for more once it has its first transaction.
+	BatchMillis int `json:"batchMillis"`
+	// HeartbeatMillis makes an empty block after that long without one; 0: blocks only when there is work.
+	HeartbeatMillis int `json:"heartbeatMillis"`
+}
+
+// GenesisValidator is a founding validator.
+type GenesisValidator struct {
+	ID        ValidatorID    `json:"id"`
+	Name      string         `json:"name"`
+	PublicKey hexutil.Bytes  `json:"publicKey"`
+	Address   common.Address `json:"address"`
+}
+
+// Fees says what gas costs.
+type Fees struct {
+	Mode FeeMode `json:"mode"`
+	// BaseFee in wei: the first one with "market", the only one with "fixed", absent with "zero".
+	BaseFee *math.HexOrDecimal256 `json:"baseFee,omitempty"`
+}
+
+// Retention says how far back nodes answer questions about state. Blocks and receipts are kept for ever.
+type Retention struct {
+	// StateBlocks is the number of past blocks whose state can be read; 0 keeps all.
+	StateBlocks uint64 `json:"stateBlocks"`
+}
+
+// GenesisAccount is an account of block 0.
+type GenesisAccount struct {
+	Balance *math.HexOrDecimal256       `json:"balance,omitempty"`
+	Nonce   math.HexOrDecimal64         `json:"nonce,omitempty"`
+	Code    hexutil.Bytes               `json:"code,omitempty"`
+	Storage map[common.Hash]common.Hash `json:"storage,omitempty"`
+}
+
+// ErrGenesis is wrapped by every error of a genesis that cannot be; the text names the field.
+var ErrGenesis = errors.New("genesis")
+
+// ParseGenesis reads JSON and validates it.
+func ParseGenesis(b []byte) (*Genesis, error) {
+	if len(b) > MaxGenesisSize {
+		return nil, fmt.Errorf("%w: file exceeds %d bytes", ErrGenesis, MaxGenesisSize)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	g := new(Genesis)
+	if err := dec.Decode(g); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrGenesis, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: something follows the closing brace", ErrGenesis)
+	}
+	if err := g.Validate(); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Encode is the canonical JSON: indented, fields in declared order, maps sorted. Its suite hash identifies the genesis.
+func (g *Genesis) Encode() []byte {
+	b, err := json.MarshalIndent(g, "", "  ")
+	if err != nil {
+		panic("chain: encode genesis: " + err.Error()) // all fields are encodable types
+	}
+	return append(b, '\n')
+}
+
+// ID is the suite's hash of the canonical JSON; it goes into block 0, so two chains with one genesis hash have one configuration.
+func (g *Genesis) ID(suite crypto.Suite) crypto.Hash {
+	return suite.Sum([]byte("jialing/genesis/1"), g.Encode())
+}
+
+// Validate names the first field that is wrong or contradicts another.
+func (g *Genesis) Validate() error {
+	bad := func(field, format string, args ...any) error {
+		return fmt.Errorf("%w: %s: %s", ErrGenesis, field, fmt.Sprintf(format, args...))
+	}
+	switch {
+	case g.Name == "" || len(g.Name) > 64:
+		return bad("name", "must have 1 to 64 characters")
+	case g.ChainID == 0 || g.ChainID >= 1<<53:
+		return bad("chainId", "must be 1 to 2^53-1, JavaScript tools hold it in a double")
+	case g.TimeMillis == 0 || g.TimeMillis > 1<<48:
+		return bad("timeMillis", "must be Unix milliseconds")
+	case g.Suite != "intl":
+		return bad("suite", "%q is unknown, use \"intl\"", g.Suite)
+	case g.GasLimit < params.MaxTxGas:
+		return bad("gasLimit", "%d is below %d, the largest transaction (EIP-7825)", g.GasLimit, uint64(params.MaxTxGas))
+	case g.GasLimit > 1<<40:
+		return bad("gasLimit", "%d is above 2^40", g.GasLimit)
+	case len(g.Transactions) == 0:
+		return bad("transactions", "lists no kind, so no transaction could ever be sent; use [\"secp256k1\"]")
+	}
+	for i, k := range g.Transactions {
+		if k != Secp256k1 {
+			return bad("transactions", "%q is unknown, use \"secp256k1\"", k)
+		}
+		if slices.Contains(g.Transactions[:i], k) {
+			return bad("transactions", "%q is there twice", k)
+		}
+	}
+	for _, check := range []func(func(string, string, ...any) error) error{g.validateConsensus, g.validateFees, g.validateValidators, g.validateAlloc} {
+		if err := check(bad); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Genesis) validateConsensus(bad func(string, string, ...any) error) error {
+	c := g.Consensus
+	switch {
+	case c.Engine != Solo:
+		return bad("consensus.engine", "%q is unknown, use \"solo\"", c.Engine)
+	case c.MaxBlockTxs < 1 || c.MaxBlockTxs > MaxDecisionTxs:
+		return bad("consensus.maxBlockTxs", "must be 1 to %d", MaxDecisionTxs)
+	case c.MaxBlockBytes < MaxTxSize || c.MaxBlockBytes > 256<<20:
+		return bad("consensus.maxBlockBytes", "must be %d (the largest transaction) to 256 MiB", MaxTxSize)
+	case c.BatchMillis < 0 || c.BatchMillis > 60_000:
+		return bad("consensus.batchMillis", "must be 0 to 60000")
+	case c.HeartbeatMillis < 0 || c.HeartbeatMillis > 86_400_000:
+		return bad("consensus.heartbeatMillis", "must be 0 (none) to one day")
+	}
+	return nil
+}
+
+func (g *Genesis) validateFees(bad func(string, string, ...any) error) error {
+	fee := (*big.Int)(g.Fees.BaseFee)
+	switch g.Fees.Mode {
+	case FeesZero:
+		if fee != nil && fee.Sign() != 0 {
+			return bad("fees.baseFee", "must be absent where fees.mode is \"zero\"")
+		}
+	case FeesMarket, FeesFixed:
+		if fee == nil || fee.Sign() <= 0 || fee.BitLen() > 128 {
+			return bad("fees.baseFee", "must be 1 to 2^128-1 wei where fees.mode is %q", g.Fees.Mode)
+		}
+	default:
+		return bad("fees.mode", "%q is unknown, use \"zero\", \"fixed\" or \"market\"", g.Fees.Mode)
+	}
+	return nil
+}
+
+func (g *Genesis) validateValidators(bad func(string, string, ...any) error) error {
+	switch {
+	case g.Consensus.Engine == Solo && len(g.Validators) != 1:
+		return bad("validators", "engine \"solo\" has exactly one, this lists %d", len(g.Validators))
+	case len(g.Validators) > MaxValidators:
+		return bad("validators", "at most %d", MaxValidators)
+	}
+	keys := make(map[string]ValidatorID)
+	for i, v := range g.Validators {
+		field := fmt.Sprintf("validators[%d]", i)
+		switch {
+		case v.ID == 0 || (i > 0 && g.Validators[i-1].ID >= v.ID):
+			return bad(field+".id", "ids are nonzero and ascending")
+		case v.Name == "" || len(v.Name) > 64:
+			return bad(field+".name", "must have 1 to 64 characters")
+		case len(v.PublicKey) == 0 || len(v.PublicKey) > 128:
+			return bad(field+".publicKey", "is missing or longer than 128 bytes")
+		case v.Address == (common.Address{}):
+			return bad(field+".address", "must be set: it is the COINBASE of this validator's blocks")
+		}
+		if other, dup := keys[string(v.PublicKey)]; dup {
+			return bad(field+".publicKey", "is also validator %d's; one key signs for one validator", other)
+		}
+		keys[string(v.PublicKey)] = v.ID
+	}
+	return nil
+}
+
+func (g *Genesis) validateAlloc(bad func(string, string, ...any) error) error {
+	total := new(big.Int)
+	for addr, a := range g.Alloc {
+		field := "alloc." + addr.Hex()
+		if a.Balance != nil {
+			if (*big.Int)(a.Balance).Sign() < 0 {
+				return bad(field+".balance", "is negative")
+			}
+			total.Add(total, (*big.Int)(a.Balance))
+		}
+		if len(a.Code) > params.MaxCodeSize {
+			return bad(field+".code", "exceeds %d bytes", params.MaxCodeSize)
+		}
+		if len(a.Code) == 0 && len(a.Storage) > 0 {
+			return bad(field+".storage", "stands without code, nothing could ever read it")
+		}
+	}
+	if total.BitLen() > 255 {
+		return bad("alloc", "the balances sum up to more than 2^255 wei")
+	}
+	return nil
+}
+
+// ValidatorSet is the set that rules from block 1.
+func (g *Genesis) ValidatorSet() ValidatorSet {
+	set := make(ValidatorSet, len(g.Validators))
+	for i, v := range g.Validators {
+		set[i] = Validator{ID: v.ID, PublicKey: bytes.Clone(v.PublicKey), Address: v.Address}
+	}
+	return set
+}
+
+// BaseFee is the base fee of block 0 and, but for the market, of all blocks.
+func (g *Genesis) BaseFee() *big.Int {
+	if g.Fees.BaseFee == nil {
+		return new(big.Int)
+	}
+	return new(big.Int).Set((*big.Int)(g.Fees.BaseFee))
+}
+
+// ChainConfig is the EVM's rules: every fork up to Osaka from block 0, no blobs.
+func (g *Genesis) ChainConfig() *params.ChainConfig {
+	zero := uint64(0)
+	return &params.ChainConfig{
+		ChainID:        new(big.Int).SetUint64(g.ChainID),
+		HomesteadBlock: new(big.Int), EIP150Block: new(big.Int), EIP155Block: new(big.Int), EIP158Block: new(big.Int),
+		ByzantiumBlock: new(big.Int), ConstantinopleBlock: new(big.Int), PetersburgBlock: new(big.Int), IstanbulBlock: new(big.Int),
+		MuirGlacierBlock: new(big.Int), BerlinBlock: new(big.Int), LondonBlock: new(big.Int), ArrowGlacierBlock: new(big.Int),
+		GrayGlacierBlock: new(big.Int), MergeNetsplitBlock: new(big.Int), TerminalTotalDifficulty: new(big.Int),
+		ShanghaiTime: &zero, CancunTime: &zero, PragueTime: &zero, OsakaTime: &zero,
+		BlobScheduleConfig: &params.BlobScheduleConfig{Cancun: params.DefaultCancunBlobConfig, Prague: params.DefaultPragueBlobConfig},
+	}
+}
+
+// Writes is block 0 as a write set.
+func (g *Genesis) Writes(hashCode func([]byte) common.Hash) WriteSet {
+	out := make(WriteSet, 0, len(g.Alloc))
+	for addr, a := range g.Alloc {
+		acc := &Account{Nonce: uint64(a.Nonce), CodeHash: EmptyCodeHash}
+		if a.Balance != nil {
+			acc.Balance = *uint256.MustFromBig((*big.Int)(a.Balance))
+		}
+		c := AccountChange{Address: addr, Account: acc}
+		if len(a.Code) > 0 {
+			acc.CodeHash, c.Code = hashCode(a.Code), a.Code
+		}
+		if acc.IsEmpty() {
+			continue
+		}
+		for k, v := range a.Storage {
+			if v != (common.Hash{}) {
+				c.Slots = append(c.Slots, SlotChange{Key: k, Value: v})
+			}
+		}
+		slices.SortFunc(c.Slots, func(a, b SlotChange) int { return a.Key.Cmp(b.Key) })
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b AccountChange) int { return a.Address.Cmp(b.Address) })
+	return out
+}
+
+// Header is block 0's, given the state root of Writes.
+func (g *Genesis) Header(suite crypto.Suite, writes WriteSet, root common.Hash) *Header {
+	id := g.ID(suite)
+	extra := Extra{
+		Millis:     uint16(g.TimeMillis % 1000),
+		Decision:   id,
+		Validators: g.ValidatorSet().Hash(suite),
+		Ledger:     writes.Digest(suite, id),
+	}
+	return &Header{
+		UncleHash: types.EmptyUncleHash, Root: root, TxHash: types.EmptyTxsHash, ReceiptHash: types.EmptyReceiptsHash,
+		Difficulty: new(big.Int), Number: new(big.Int), GasLimit: g.GasLimit, Time: g.TimeMillis / 1000, Extra: extra.Encode(),
+		BaseFee: g.BaseFee(), WithdrawalsHash: &types.EmptyWithdrawalsHash, BlobGasUsed: new(uint64), ExcessBlobGas: new(uint64),
+		ParentBeaconRoot: new(common.Hash), RequestsHash: &types.EmptyRequestsHash,
+	}
+}

@@ -1,0 +1,50 @@
+package chain
+
+import (
+	"bytes"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/trie"
+)
+
+// Txs is a block's ordered transactions. It implements types.DerivableList.
+type Txs []*Tx
+
+// Len is the number of transactions.
+func (t Txs) Len() int { return len(t) }
+
+// EncodeIndex writes the canonical form of transaction i, whatever its type: geth's own list would write a bare type byte for one that
+// it does not know.
+func (t Txs) EncodeIndex(i int, w *bytes.Buffer) { w.Write(t[i].raw) }
+
+// Root is the header's transactionsRoot.
+func (t Txs) Root() common.Hash { return types.DeriveSha(t, trie.NewStackTrie(nil)) }
+
+// Hashes lists the transactions' identifiers.
+func (t Txs) Hashes() []common.Hash {
+	out := make([]common.Hash, len(t))
+	for i, tx := range t {
+		out[i] = tx.hash
+	}
+	return out
+}
+
+// ReceiptsRoot is the header's receiptsRoot.
+func ReceiptsRoot(receipts types.Receipts) common.Hash {
+	return types.DeriveSha(receiptList(receipts), trie.NewStackTrie(nil))
+}
+
+// receiptList encodes every receipt by MarshalBinary, for the reason that Txs.EncodeIndex gives.
+type receiptList types.Receipts
+
+func (l receiptList) Len() int { return len(l) }
+
+func (l receiptList) EncodeIndex(i int, w *bytes.Buffer) {
+	// MarshalBinary fails on no receipt: its fields are all of encodable types.
+	b, err := l[i].MarshalBinary()
+	if err != nil {
+		panic("chain: encode receipt: " + err.Error())
+	}
+	w.Write(b)
+}
