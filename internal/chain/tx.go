@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
-	gethcrypto "github.com/ethereum/go-ethereum/crypto"
 	"github.com/holiman/uint256"
 )
 
@@ -40,41 +38,43 @@ var (
 	ErrUnprotectedTx  = errors.New("only replay-protected (EIP-155) transactions allowed over RPC")
 	ErrTxSignature    = errors.New("invalid transaction v, r, s values")
 	ErrTxKind         = errors.New("this chain does not accept this kind of signature")
+	ErrNotPermitted   = errors.New("not permitted on this chain")
 	ErrTipAboveFeeCap = errors.New("max priority fee per gas higher than max fee per gas")
 )
 
 // Tx is one decoded transaction of any type. It is immutable after Verify, which one goroutine must call before the Tx is shared;
 // all other methods are then safe for concurrent use. Callers must not alter what the methods return.
 type Tx struct {
-	inner  *types.Transaction
+	// raw is the whole transaction; data and signed are parts of it.
 	raw    []byte
 	hash   common.Hash
 	sender common.Address
-	// value, feeCap and tipCap are held converted: execution, the pool and the RPC each ask for them.
-	value, feeCap, tipCap uint256.Int
-	verified              bool
+
+	typ        uint8
+	verified   bool
+	protected  bool
+	creates    bool
+	nonce, gas uint64
+	to         common.Address
+	data       []byte
+	// signed are the encoded fields before the signature: what the signature's hash covers.
+	signed         []byte
+	accessList     types.AccessList
+	authorizations []types.SetCodeAuthorization
+
+	chainID, value, feeCap, tipCap uint256.Int
+	v, r, s                        uint256.Int
 }
 
-// DecodeTx decodes the canonical form of a transaction (RLP for type 0, type byte ‖ RLP above). It keeps raw. The sender is unknown
-// until Verify.
-func DecodeTx(raw []byte) (*Tx, error) {
-	if len(raw) > MaxTxSize {
-		return nil, ErrTxTooLarge
+// RestoreTx decodes a transaction that was verified before and kept beside its sender: it counts as verified, without a signature recovery. Only
+// a store may call it, on bytes that it wrote itself.
+func RestoreTx(raw []byte, sender common.Address) (*Tx, error) {
+	tx, err := DecodeTx(raw)
+	if err != nil {
+		return nil, err
 	}
-	if len(raw) > 0 && raw[0] < 0x80 {
-		switch raw[0] {
-		case AccessListTxType, DynamicFeeTxType, SetCodeTxType:
-		case BlobTxType:
-			return nil, ErrBlobTx
-		default:
-			return nil, fmt.Errorf("%w: 0x%02x", ErrTxType, raw[0])
-		}
-	}
-	inner := new(types.Transaction)
-	if err := inner.UnmarshalBinary(raw); err != nil {
-		return nil, fmt.Errorf("decode transaction: %w", err)
-	}
-	return newTx(inner, raw)
+	tx.sender, tx.verified = sender, true
+	return tx, nil
 }
 
 // NewTx wraps a signed transaction that was built here; tests and tools use it.
@@ -84,58 +84,6 @@ func NewTx(inner *types.Transaction) (*Tx, error) {
 		return nil, fmt.Errorf("encode transaction: %w", err)
 	}
 	return DecodeTx(raw)
-}
-
-func newTx(inner *types.Transaction, raw []byte) (*Tx, error) {
-	tx := &Tx{inner: inner, raw: raw, hash: gethcrypto.Keccak256Hash(raw)}
-	for _, f := range []struct {
-		to   *uint256.Int
-		from *big.Int
-		name string
-	}{{&tx.value, inner.Value(), "value"}, {&tx.feeCap, inner.GasFeeCap(), "max fee per gas"}, {&tx.tipCap, inner.GasTipCap(), "max priority fee per gas"}} {
-		if f.from.Sign() < 0 || f.to.SetFromBig(f.from) {
-			return nil, fmt.Errorf("decode transaction: %s exceeds 256 bits", f.name)
-		}
-	}
-	if tx.tipCap.Gt(&tx.feeCap) {
-		return nil, ErrTipAboveFeeCap
-	}
-	return tx, nil
-}
-
-// Verifier checks what makes a transaction valid on a chain whatever its state: signature, chain id, kind. Safe for concurrent use.
-type Verifier struct {
-	chainID *big.Int
-	signer  types.Signer
-	kinds   []TxKind
-}
-
-// NewVerifier returns the verifier of the chain that g describes.
-func NewVerifier(g *Genesis) *Verifier {
-	id := new(big.Int).SetUint64(g.ChainID)
-	return &Verifier{chainID: id, signer: types.LatestSignerForChainID(id), kinds: slices.Clone(g.Transactions)}
-}
-
-// Verify recovers the sender (one signature recovery, the dearest step of a transaction's life) and remembers it. A second call is free.
-func (v *Verifier) Verify(tx *Tx) error {
-	if tx.verified {
-		return nil
-	}
-	if !slices.Contains(v.kinds, Secp256k1) {
-		return fmt.Errorf("%w: %s", ErrTxKind, Secp256k1)
-	}
-	if !tx.inner.Protected() {
-		return ErrUnprotectedTx
-	}
-	if tx.inner.ChainId().Cmp(v.chainID) != 0 {
-		return fmt.Errorf("%w: have %s want %s", ErrChainID, tx.inner.ChainId(), v.chainID)
-	}
-	sender, err := types.Sender(v.signer, tx.inner)
-	if err != nil {
-		return fmt.Errorf("%w: %v", ErrTxSignature, err)
-	}
-	tx.sender, tx.verified = sender, true
-	return nil
 }
 
 // Raw is the canonical encoding, whose Keccak-256 is the transaction's hash.
@@ -156,16 +104,16 @@ func (tx *Tx) Sender() common.Address {
 func (tx *Tx) Verified() bool { return tx.verified }
 
 // Type is the EIP-2718 type.
-func (tx *Tx) Type() uint8 { return tx.inner.Type() }
+func (tx *Tx) Type() uint8 { return tx.typ }
 
 // Kind is the way it is signed.
 func (tx *Tx) Kind() TxKind { return Secp256k1 }
 
 // Nonce is the sender's nonce that the transaction takes.
-func (tx *Tx) Nonce() uint64 { return tx.inner.Nonce() }
+func (tx *Tx) Nonce() uint64 { return tx.nonce }
 
 // Gas is the gas limit.
-func (tx *Tx) Gas() uint64 { return tx.inner.Gas() }
+func (tx *Tx) Gas() uint64 { return tx.gas }
 
 // FeeCap is the most that the sender pays per gas in wei (the gas price below type 2).
 func (tx *Tx) FeeCap() *uint256.Int { return &tx.feeCap }
@@ -177,22 +125,27 @@ func (tx *Tx) TipCap() *uint256.Int { return &tx.tipCap }
 func (tx *Tx) Value() *uint256.Int { return &tx.value }
 
 // To is the recipient; nil creates a contract.
-func (tx *Tx) To() *common.Address { return tx.inner.To() }
+func (tx *Tx) To() *common.Address {
+	if tx.creates {
+		return nil
+	}
+	return &tx.to
+}
 
 // Data is the call data or init code.
-func (tx *Tx) Data() []byte { return tx.inner.Data() }
+func (tx *Tx) Data() []byte { return tx.data }
 
-// AccessList is EIP-2930's list.
-func (tx *Tx) AccessList() types.AccessList { return tx.inner.AccessList() }
+// AccessList is EIP-2930's list; nil for type 0.
+func (tx *Tx) AccessList() types.AccessList { return tx.accessList }
 
-// Authorizations are EIP-7702's.
-func (tx *Tx) Authorizations() []types.SetCodeAuthorization { return tx.inner.SetCodeAuthorizations() }
+// Authorizations are EIP-7702's; nil below type 4.
+func (tx *Tx) Authorizations() []types.SetCodeAuthorization { return tx.authorizations }
 
-// ChainID is the chain that it is signed for.
-func (tx *Tx) ChainID() *big.Int { return tx.inner.ChainId() }
+// ChainID is the chain that it is signed for; 0 for an unprotected one.
+func (tx *Tx) ChainID() *big.Int { return tx.chainID.ToBig() }
 
 // Signature is v, r, s as JSON-RPC shows them (v is the y parity above type 0).
-func (tx *Tx) Signature() (v, r, s *big.Int) { return tx.inner.RawSignatureValues() }
+func (tx *Tx) Signature() (v, r, s *big.Int) { return tx.v.ToBig(), tx.r.ToBig(), tx.s.ToBig() }
 
 // Cost is the most that the transaction can take from its sender in wei: value + gas × fee cap. ok is false when that exceeds 256 bits.
 func (tx *Tx) Cost() (cost *uint256.Int, ok bool) {

@@ -1,0 +1,115 @@
+package execute
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/core/vm"
+	"github.com/ethereum/go-ethereum/params"
+	"github.com/holiman/uint256"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// ErrState is wrapped by the error of a run that could not read the underlying state; nothing that it computed holds.
+var ErrState = errors.New("the state could not be read")
+
+// Runner applies messages one after the other to a StateDB, under one block's context and any rules up to Osaka's: the core that blocks,
+// calls, traces and the conformance tests share. One goroutine at a time; Cancel is for any goroutine.
+type Runner struct {
+	evm   *vm.EVM
+	state *StateDB
+	// view is state, told on to the tracer where there is one.
+	view  vm.StateDB
+	gas   *core.GasPool
+	rules params.Rules
+}
+
+// NewRunner starts a block. cache may be nil; blockGas is what the block's transactions may use together.
+func NewRunner(config *params.ChainConfig, block vm.BlockContext, st *StateDB, cfg vm.Config, cache vm.JumpDestCache, blockGas uint64) *Runner {
+	r := &Runner{state: st, view: st, gas: core.NewGasPool(blockGas)}
+	if cfg.Tracer != nil {
+		r.view = tracedState{st, cfg.Tracer}
+	}
+	r.evm = vm.NewEVM(block, r.view, config, cfg)
+	r.evm.SetJumpDestCache(cache)
+	r.rules = r.evm.GetRules()
+	return r
+}
+
+// Apply runs one transaction and finalises it. An error means that the message cannot be in a block here; state and gas pool are as before
+// it. An error that wraps ErrState means that the whole run is void.
+func (r *Runner) Apply(msg *core.Message, hash common.Hash, index int) (*core.ExecutionResult, []*types.Log, error) {
+	gas := *r.gas
+	r.state.SetTxContext(hash, index, uint32(index+1))
+	res, err := core.ApplyMessage(r.evm, msg, r.gas)
+	if failed := r.state.Err(); failed != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrState, failed)
+	}
+	if err != nil {
+		r.state.RevertToSnapshot(0)
+		*r.gas = gas
+		r.state.Finalise(r.rules)
+		return nil, nil, err
+	}
+	logs := r.state.Logs()
+	r.view.Finalise(r.rules)
+	return res, logs, nil
+}
+
+// ParentHash records the parent block's hash in the EIP-2935 contract, where there is one.
+func (r *Runner) ParentHash(hash common.Hash) error {
+	if !r.rules.IsPrague {
+		return nil
+	}
+	core.ProcessParentBlockHash(hash, r.evm, nil)
+	if err := r.state.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrState, err)
+	}
+	return nil
+}
+
+// GasUsed is what the applied messages used together.
+func (r *Runner) GasUsed() uint64 { return r.gas.Used() }
+
+// Cancel stops the running message soon. Safe for concurrent use.
+func (r *Runner) Cancel() { r.evm.Cancel() }
+
+// Close gives the EVM's memory back.
+func (r *Runner) Close() { r.evm.Release() }
+
+// blockContext is what the EVM sees of a block with that header.
+func blockContext(h *chain.Header, hash vm.GetHashFunc) vm.BlockContext {
+	random := h.MixDigest
+	return vm.BlockContext{
+		CanTransfer: core.CanTransfer,
+		Transfer:    core.Transfer,
+		GetHash:     hash,
+		Coinbase:    h.Coinbase,
+		GasLimit:    h.GasLimit,
+		BlockNumber: h.Number,
+		Time:        h.Time,
+		Difficulty:  new(big.Int),
+		BaseFee:     h.BaseFee,
+		// The smallest blob fee there is: this chain has no blobs, so their price never rises.
+		BlobBaseFee: big.NewInt(params.BlobTxMinBlobGasprice),
+		Random:      &random,
+	}
+}
+
+// message is tx as geth's core takes it. It borrows from tx, which outlives it.
+func message(tx *chain.Tx, baseFee *uint256.Int) *core.Message {
+	price := tx.FeeCap()
+	if tip, ok := tx.EffectiveTip(baseFee); ok {
+		price = tip.Add(tip, baseFee)
+	}
+	return &core.Message{
+		To: tx.To(), From: tx.Sender(), Nonce: tx.Nonce(), Value: tx.Value(), GasLimit: tx.Gas(),
+		GasPrice: price, GasFeeCap: tx.FeeCap(), GasTipCap: tx.TipCap(),
+		Data: tx.Data(), AccessList: tx.AccessList(), SetCodeAuthorizations: tx.Authorizations(),
+	}
+}
