@@ -1,0 +1,130 @@
+package client
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/rlp"
+)
+
+// TrustFormat is the word that opens a trust file.
+const TrustFormat = "jialing/trust/1"
+
+// maxTrustedValidators is what a genesis may list.
+const maxTrustedValidators = 512
+
+// Trust is what a verifier must know of a chain, from a source of its own: which chain, who attests it, and how many of them it takes. Whoever
+// holds the genesis file has it by TrustFromGenesis; it is also a small file of its own.
+type Trust struct {
+	Format  string         `json:"format"`
+	Suite   string         `json:"suite"`
+	ChainID hexutil.Uint64 `json:"chainId"`
+	// Genesis is the suite's hash of block 0's header.
+	Genesis common.Hash `json:"genesis"`
+	// Validators is sorted by ID.
+	Validators []TrustedValidator `json:"validators"`
+	// Quorum is the number of validators whose signatures make a certificate.
+	Quorum int `json:"quorum"`
+}
+
+// TrustedValidator is one that may sign.
+type TrustedValidator struct {
+	ID        hexutil.Uint64 `json:"id"`
+	Name      string         `json:"name"`
+	PublicKey hexutil.Bytes  `json:"publicKey"`
+	Address   common.Address `json:"address"`
+}
+
+// ErrTrust is wrapped by every error of trust data that cannot be.
+var ErrTrust = errors.New("trust")
+
+// ParseTrust reads a trust file or a genesis file; it tells them apart by the format field.
+func ParseTrust(file []byte) (*Trust, error) {
+	var probe struct {
+		Format string `json:"format"`
+	}
+	if err := json.Unmarshal(file, &probe); err != nil {
+		return nil, fmt.Errorf("%w: neither a genesis nor a trust file: %w", ErrTrust, err)
+	}
+	if probe.Format == "" {
+		return TrustFromGenesis(file)
+	}
+	t := new(Trust)
+	if err := decodeStrict(file, t); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTrust, err)
+	}
+	return t, t.Validate()
+}
+
+// Encode is the trust as a file: indented JSON.
+func (t *Trust) Encode() []byte {
+	b, err := json.MarshalIndent(t, "", "  ")
+	if err != nil {
+		panic("client: encode trust: " + err.Error()) // all fields are encodable types
+	}
+	return append(b, '\n')
+}
+
+// Validate names the first field that cannot be.
+func (t *Trust) Validate() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrTrust, fmt.Sprintf(format, args...))
+	}
+	if _, err := suiteByName(t.Suite); err != nil {
+		return bad("suite: %v", err)
+	}
+	switch {
+	case t.Format != TrustFormat:
+		return bad("format %q is unknown, this version reads %q", t.Format, TrustFormat)
+	case t.ChainID == 0:
+		return bad("chainId is missing")
+	case t.Genesis == common.Hash{}:
+		return bad("genesis is missing")
+	case len(t.Validators) == 0 || len(t.Validators) > maxTrustedValidators:
+		return bad("validators: 1 to %d, got %d", maxTrustedValidators, len(t.Validators))
+	case t.Quorum < 1 || t.Quorum > len(t.Validators):
+		return bad("quorum must be 1 to %d, the number of validators", len(t.Validators))
+	}
+	for i, v := range t.Validators {
+		if v.ID == 0 || (i > 0 && t.Validators[i-1].ID >= v.ID) {
+			return bad("validators[%d].id: ids are nonzero and ascending", i)
+		}
+	}
+	return nil
+}
+
+// validatorsHash is the hash of the set as headers carry it: the suite's over a domain and the RLP of [[id, public key, address]…].
+func (t *Trust) validatorsHash(s *suite) (common.Hash, error) {
+	type member struct {
+		ID        uint64
+		PublicKey []byte
+		Address   common.Address
+	}
+	set := make([]member, len(t.Validators))
+	for i, v := range t.Validators {
+		set[i] = member{uint64(v.ID), v.PublicKey, v.Address}
+	}
+	b, err := rlp.EncodeToBytes(set)
+	if err != nil {
+		return common.Hash{}, fmt.Errorf("encode validators: %w", err)
+	}
+	return s.sum([]byte("jialing/validators/1"), b), nil
+}
+
+// decodeStrict reads exactly one JSON value without unknown fields.
+func decodeStrict(file []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(file))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the closing brace")
+	}
+	return nil
+}
