@@ -101,10 +101,15 @@ func DecodeCertificate(b []byte) (*Certificate, error) {
 	if len(c.Attestations) > MaxValidators {
 		return nil, fmt.Errorf("decode certificate: %d attestations, at most %d", len(c.Attestations), MaxValidators)
 	}
-	for i := 1; i < len(c.Attestations); i++ {
-		if c.Attestations[i-1].Validator >= c.Attestations[i].Validator {
+	var last ValidatorID
+	for i, a := range c.Attestations {
+		switch {
+		case a.Validator == 0:
+			return nil, fmt.Errorf("decode certificate: attestation %d is of validator 0, which there is not", i)
+		case a.Validator <= last:
 			return nil, fmt.Errorf("decode certificate: attestations are not sorted by validator")
 		}
+		last = a.Validator
 	}
 	return c, nil
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/holiman/uint256"
 )
 
+// maxTopics is what the EVM's LOG4 can write.
+const maxTopics = 4
+
 type storedReceipt struct {
 	Status  uint64
 	GasUsed uint64
@@ -42,8 +45,14 @@ func DecodeReceipt(b []byte) (*Receipt, error) {
 	if err := rlp.DecodeBytes(b, &s); err != nil {
 		return nil, fmt.Errorf("decode receipt: %w", err)
 	}
+	if s.Status > types.ReceiptStatusSuccessful {
+		return nil, fmt.Errorf("decode receipt: status %d is neither 0 (failed) nor 1", s.Status)
+	}
 	r := &Receipt{Status: s.Status, GasUsed: s.GasUsed, Logs: make([]*types.Log, len(s.Logs))}
 	for i, l := range s.Logs {
+		if len(l.Topics) > maxTopics {
+			return nil, fmt.Errorf("decode receipt: log %d has %d topics, at most %d", i, len(l.Topics), maxTopics)
+		}
 		r.Logs[i] = &types.Log{Address: l.Address, Topics: l.Topics, Data: l.Data}
 	}
 	return r, nil
