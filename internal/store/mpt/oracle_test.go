@@ -204,16 +204,17 @@ type block struct {
 
 // world runs a forest against models of its tries, with a pipeline of commits that are not durable yet.
 type world struct {
-	t      *testing.T
-	rng    *rand.Rand
-	db     *memory
-	forest *Forest
-	cfg    Config
-	gen    uint64
-	queue  []block
-	models map[key]*model
-	roots  map[key]common.Hash // durable
-	ops    int
+	t              *testing.T
+	rng            *rand.Rand
+	db             *memory
+	forest         *Forest
+	cfg            Config
+	gen            uint64
+	queue          []block
+	models         map[key]*model
+	roots          map[key]common.Hash // durable
+	ops            int
+	loads, evicted int
 }
 
 func newWorld(t *testing.T, seed uint64, owners int) *world {
@@ -232,6 +233,9 @@ func newWorld(t *testing.T, seed uint64, owners int) *world {
 }
 
 func (w *world) open() {
+	if w.forest != nil {
+		w.loads, w.evicted = w.loads+w.forest.Stats().Loads, w.evicted+w.forest.Stats().Evicted
+	}
 	w.forest = must(NewForest(w.cfg, w.db, w.roots[key{}]))
 }
 
@@ -260,13 +264,13 @@ func (w *world) commit(size int) {
 	for _, owner := range w.owners() {
 		m := w.models[owner]
 		tr := w.trie(m)
-		if owner != (key{}) && w.rng.IntN(12) == 0 {
+		if owner != (key{}) && w.rng.IntN(1+1500/size) == 0 {
 			tr.Reset()
 			m.trie, m.leaves = newOracle(), make(map[key][]byte)
 			t := testLayout.table(owner)
 			flat = append(flat, func(db *memory) { db.DeleteRange(t.leaves[:33], successor(bytes.Clone(t.leaves[:33]))) })
 		}
-		deletes := w.rng.IntN(10)
+		deletes := w.rng.IntN(7)
 		for range w.rng.IntN(size + 1) {
 			k, v := m.key(w.rng), randomValue(w.rng)
 			if w.rng.IntN(10) < deletes {
@@ -374,11 +378,11 @@ func (w *world) run(ops, size int) {
 		}
 		w.commit(size)
 		w.persist(w.rng.IntN(3))
-		if w.rng.IntN(6) == 0 {
+		if w.rng.IntN(1+1000/size) == 0 {
 			w.persist(len(w.queue))
 			w.verify()
 		}
-		if w.rng.IntN(8) == 0 {
+		if w.rng.IntN(1+2000/size) == 0 {
 			w.persist(len(w.queue))
 			w.open()
 		}
@@ -396,7 +400,8 @@ func TestForestEqualsGeth(t *testing.T) {
 			t.Logf("seed %d", seed+uint64(i))
 			w := newWorld(t, seed+uint64(i), 3)
 			w.run(10_000, size)
-			t.Logf("%d operations in %d blocks, %+v", w.ops, w.gen, w.forest.Stats())
+			w.open()
+			t.Logf("%d operations in %d blocks, %d branches loaded, %d evicted", w.ops, w.gen, w.loads, w.evicted)
 		})
 	}
 }

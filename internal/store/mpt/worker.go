@@ -75,6 +75,10 @@ const (
 	absorbed // it is too small to be explicit: its parent is to take over its leaves
 )
 
+// hashOps is the number of changes after which a subtree is hashed at once, while it is in the processor's cache. Fewer would leave lanes of the
+// hasher empty.
+const hashOps = 32
+
 // descend applies ops, which all have nibble n at p's depth, to p's explicit child n. It writes nothing of p but kids[n].
 func (w *worker) descend(p *branch, n int, ops []op) (fate, error) {
 	c, err := w.kid(p, n)
@@ -107,6 +111,8 @@ func (w *worker) descend(p *branch, n int, ops []op) (fate, error) {
 		return absorbed, nil
 	case bits.OnesCount16(c.child) == 1:
 		return changed, w.collapse(p, n, c)
+	case len(ops) >= hashOps:
+		w.hashChildren(c)
 	}
 	return changed, nil
 }
