@@ -57,7 +57,9 @@ type CallContext struct {
 type CallResult struct {
 	Return  []byte
 	GasUsed uint64
-	Logs    []*types.Log
+	// MaxGasUsed is the most that was in use at once, refunds not deducted. Simulations only.
+	MaxGasUsed uint64
+	Logs       []*types.Log
 	// Err is why the call failed inside the EVM: a *RevertError or one of the EVM's own errors. Nil on success.
 	Err error
 }
@@ -98,6 +100,19 @@ type SimulationOptions struct {
 	Validation bool
 }
 
+// SimulationError is a simulation that cannot be: a block or call out of bounds or order, or a call that no block could hold.
+type SimulationError struct {
+	// Code is the JSON-RPC error code of eth_simulateV1 (ethereum/execution-apis).
+	Code   int
+	Reason string
+}
+
+// Error is the reason.
+func (e *SimulationError) Error() string { return e.Reason }
+
+// ErrorCode is the JSON-RPC error code.
+func (e *SimulationError) ErrorCode() int { return e.Code }
+
 // SimulatedResult is one simulated block: a complete header with the results of its calls.
 type SimulatedResult struct {
 	Header *Header
@@ -105,6 +120,15 @@ type SimulatedResult struct {
 	Txs     []*types.Transaction
 	Senders []common.Address
 	Results []CallResult
+}
+
+// Replay is a block that is run again, on its parent's state.
+type Replay struct {
+	Block *Block
+	// State is the one before the block.
+	State State
+	// BlockHash answers BLOCKHASH for heights below the block. Safe for concurrent use.
+	BlockHash func(height uint64) common.Hash
 }
 
 // TraceOptions choose a tracer. Tracer "" is the struct logger.

@@ -23,6 +23,9 @@ import (
 type Config struct {
 	// CodeCacheBytes bounds the contract code kept in memory.
 	CodeCacheBytes int
+	// TracerScripts lets debug_trace* run JavaScript that the request brings. A script's functions stop at the request's deadline, but what it
+	// calls (a regular expression, a huge string) need not: it can hold a processor and memory. Only for nodes whose callers are trusted.
+	TracerScripts bool
 	// Permission decides who may do what; nil allows all.
 	Permission Permission
 }
