@@ -66,7 +66,7 @@ var ErrFailed = errors.New("transaction failed: it reverted or ran out of gas")
 func (c *Client) execute(ctx context.Context, operation string, from Account, tx Tx, contract *abi.ABI) (*types.Receipt, error) {
 	hash, err := c.Send(ctx, from, tx)
 	if err != nil {
-		return nil, withErrors(fmt.Errorf("%s: %w", operation, err), contract)
+		return nil, fmt.Errorf("%s: %w", operation, withErrors(err, contract))
 	}
 	r, err := c.WaitReceipt(ctx, hash)
 	if err != nil {

@@ -81,7 +81,17 @@ func describe(operation string, err error) error {
 				revert.Data, _ = hexutil.Decode(s) // not hex: there is no data to show
 			}
 		}
-		return fmt.Errorf("%s: %w", operation, revert)
+		return &revertedError{operation, revert}
 	}
 	return fmt.Errorf("%s: %w", operation, err)
 }
+
+// revertedError puts the operation before a revert. It forms its text when asked, so that a contract's ABI may still name the custom error.
+type revertedError struct {
+	operation string
+	revert    *RevertError
+}
+
+func (e *revertedError) Error() string { return e.operation + ": " + e.revert.Error() }
+
+func (e *revertedError) Unwrap() error { return e.revert }

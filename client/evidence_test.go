@@ -280,7 +280,7 @@ func TestVerifyRefusesEveryAlteredByte(t *testing.T) {
 	require.NoError(t, parseAndVerify(file, trust))
 	altered := 0
 	for i := range file {
-		for _, mask := range []byte{0x01, 0x02, 0x08, 0x20, 0x80, 0xff} {
+		for _, mask := range []byte{0x01, 0x20, 0x80} {
 			bad := bytes.Clone(file)
 			bad[i] ^= mask
 			if err := parseAndVerify(bad, trust); err == nil {
