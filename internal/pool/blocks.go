@@ -1,0 +1,175 @@
+package pool
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// lockBlock is how many transactions of a block are handled under one hold of the lock, so that a large block delays Add by a fraction of a millisecond.
+const lockBlock = 512
+
+// Ready is what Build could give now: how many transactions, their bytes and gas limits, and since when the oldest of those that no Build has
+// seen waits (zero when all were seen).
+func (p *Pool) Ready() (txs, bytes int, gas uint64, since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.counts[ready], p.bytes[ready], p.readyGas, p.since
+}
+
+// Build lists the next transactions to order: at most maxTxs, of at most maxBytes together and with gas limits that sum up to at most
+// maxGas. It takes nothing out; only Decided does. Its work is proportional to the result.
+func (p *Pool) Build(maxTxs, maxBytes int, maxGas uint64) []common.Hash {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := &batch{maxTxs: maxTxs, maxBytes: maxBytes, maxGas: maxGas, hashes: make([]common.Hash, 0, min(maxTxs, p.counts[ready]))}
+	p.ready.build(b)
+	p.since = time.Time{}
+	return b.hashes
+}
+
+// Decided tells that txs, verified, are ordered: from here on their nonces are used and Build leaves them out. Transactions that the pool
+// does not know are taken in, whatever its bounds; one with the same nonce as a decided one leaves.
+func (p *Pool) Decided(txs chain.Txs) {
+	entries, reads := make([]*entry, len(txs)), make([]reading, len(txs))
+	p.mu.Lock()
+	strange := false
+	for i, tx := range txs {
+		if p.all[tx.Hash()] == nil {
+			if e, ok := newEntry(tx, false); ok { // a cost above 256 bits never executes
+				entries[i], strange = e, true
+			}
+		}
+	}
+	p.mu.Unlock()
+	if strange {
+		p.prefetch(entries, reads)
+	}
+	for at := 0; at < len(txs); at += lockBlock {
+		p.mu.Lock()
+		for i := at; i < min(at+lockBlock, len(txs)); i++ {
+			p.decide(txs[i], entries[i], &reads[i])
+		}
+		p.release()
+	}
+}
+
+func (p *Pool) decide(tx *chain.Tx, fresh *entry, r *reading) {
+	a := p.accounts[tx.Sender()]
+	if e := p.all[tx.Hash()]; e != nil {
+		p.setStatus(a, e, decided)
+		p.ready.rotate(a)
+		p.touch(a)
+		return
+	}
+	if fresh == nil {
+		return
+	}
+	if a == nil {
+		s, ok := p.current(fresh.sender, r)
+		if !ok { // the state cannot be read: believe the decision until its block tells
+			s = snapshot{nonce: fresh.nonce, eoa: true}
+			s.balance.SetAllOne()
+		}
+		a = &account{addr: fresh.sender, snapshot: s}
+	}
+	if fresh.nonce < a.nonce {
+		return // execution will leave it out
+	}
+	p.seq++
+	fresh.seq = p.seq
+	i, taken := a.index(fresh.nonce)
+	switch {
+	case taken && a.txs[i].status == decided:
+		return // so it will here: the first one decided has the nonce
+	case taken:
+		p.replace(a, i, fresh)
+		p.setStatus(a, fresh, decided)
+	default:
+		fresh.status = decided
+		p.insert(a, i, fresh)
+	}
+	p.accounts[a.addr] = a
+	p.touch(a)
+}
+
+// Executed takes a block's transactions out, brings every account that the block changed up to date and drops what can no longer be paid
+// or has a used nonce. What the block left out may be ordered again, Config.Retries times. It must be called once per block, in height order, after
+// Chain answers for that block.
+func (p *Pool) Executed(x *chain.Executed) {
+	base := priceOfBig(p.chain.NextBaseFee())
+	p.mu.Lock()
+	p.height = x.Block.Height()
+	p.ready.rebase(base)
+	if len(p.recent) == recentBlocks {
+		copy(p.recent, p.recent[1:])
+		p.recent = p.recent[:recentBlocks-1]
+	}
+	p.recent = append(p.recent, written{p.height, x.Writes})
+	p.mu.Unlock()
+
+	p.inSteps(len(x.Block.Txs), func(i int) { p.included(x.Block.Txs[i]) })
+	p.inSteps(len(x.Writes), func(i int) { p.refresh(&x.Writes[i]) })
+	p.inSteps(len(x.Excluded), func(i int) { p.excluded(&x.Excluded[i]) })
+	p.ring() // a lower base fee may have made transactions payable, an exclusion others orderable
+}
+
+// inSteps calls f(0) to f(n−1) under the lock, letting go of it now and then. Between steps every account is consistent.
+func (p *Pool) inSteps(n int, f func(int)) {
+	for at := 0; at < n; at += lockBlock {
+		p.mu.Lock()
+		for i := at; i < min(at+lockBlock, n); i++ {
+			f(i)
+		}
+		p.release()
+	}
+}
+
+func (p *Pool) included(tx *chain.Tx) {
+	if a := p.accounts[tx.Sender()]; a != nil && tx.Nonce() >= a.nonce {
+		p.advance(a, tx.Nonce()+1, tx.Hash())
+		p.touch(a)
+	}
+}
+
+func (p *Pool) refresh(c *chain.AccountChange) {
+	a := p.accounts[c.Address]
+	if a == nil {
+		return
+	}
+	nonce := a.nonce
+	if !a.apply(c) {
+		p.log.Warn("pool: block changed an account's code without naming it", "height", p.height, "account", c.Address)
+	}
+	next := a.nonce
+	a.nonce = nonce
+	p.advance(a, next, common.Hash{})
+	p.affordable(a)
+	p.touch(a)
+}
+
+func (p *Pool) excluded(x *chain.Exclusion) {
+	e := p.all[x.Tx]
+	if e == nil {
+		p.note(x.Tx, x.Reason)
+		return
+	}
+	a := p.accounts[e.sender]
+	i, _ := a.index(e.nonce)
+	if int(e.tries) >= p.cfg.Retries {
+		p.remove(a, i)
+		p.note(e.hash, fmt.Sprintf("left out of %d blocks: %s", e.tries+1, x.Reason))
+	} else {
+		e.tries++
+		a.lead = min(a.lead, i)
+		p.setStatus(a, e, gapped)
+		if i < a.exec {
+			p.setStatus(a, e, ready)
+		}
+		p.affordable(a)
+	}
+	p.touch(a)
+}

@@ -1,0 +1,225 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// Chain is what the pool asks of the ledger. Safe for concurrent use.
+type Chain interface {
+	// State is the state after the last executed block or a later one.
+	State() chain.State
+	// Head is the last executed block.
+	Head() *chain.Header
+	// NextBaseFee is the base fee in wei of the block after Head.
+	NextBaseFee() *big.Int
+}
+
+// Permission says whether a transaction may enter. It is asked once, at admission, by many goroutines at a time; its error is the reason.
+// Execution asks again, so this is for telling the sender early.
+type Permission interface {
+	Allow(ctx context.Context, st chain.State, tx *chain.Tx) error
+}
+
+// Pool holds the transactions that no block has executed. All methods are safe for concurrent use.
+type Pool struct {
+	cfg        Config
+	rules      rules
+	verifier   *chain.Verifier
+	chain      Chain
+	permission Permission
+	log        *slog.Logger
+	now        func() time.Time
+
+	jobs    chan func()
+	opened  chan struct{}
+	closed  chan struct{}
+	bell    chan struct{}
+	journal *journal
+	// gate is held shared from the journal entry to the admission, exclusively to rotate the journal: so nothing falls between two files.
+	gate sync.RWMutex
+	subs subscribers
+
+	// mu guards all below. See the package comment for what may happen under it.
+	mu       sync.Mutex
+	accounts map[common.Address]*account
+	all      map[common.Hash]*entry
+	ready    queue
+	// waiting[class] holds the accounts with gapped transactions, the longest without a new one first.
+	waiting  [2]list
+	counts   [statuses]int
+	bytes    [statuses]int
+	readyGas uint64
+	seq      uint64
+	// since is when the first transaction became ready that no Build has seen; zero when there is none.
+	since time.Time
+	// height is the last block that Executed told, recent its writes and those of the blocks before.
+	height uint64
+	recent []written
+	// fresh collects what became ready until the lock is let go.
+	fresh    []*chain.Tx
+	reasons  map[common.Hash]string
+	noted    []common.Hash
+	nextNote int
+}
+
+// written is what a block changed.
+type written struct {
+	height uint64
+	writes chain.WriteSet
+}
+
+// recentBlocks is how many blocks may be executed while an admission reads the state before it must read again.
+const recentBlocks = 8
+
+// Options are what New takes beside its configuration; the zero value is fine.
+type Options struct {
+	Permission Permission
+	Log        *slog.Logger
+	// Now is the clock; time.Now when nil. It decides about lifetimes only.
+	Now func() time.Time
+}
+
+// New returns a pool that admits nothing until Run.
+func New(cfg Config, g *chain.Genesis, c Chain, o Options) (*Pool, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	p := &Pool{
+		cfg: cfg, rules: newRules(g, cfg.MinFeeCap), verifier: chain.NewVerifier(g), chain: c, permission: o.Permission, log: o.Log, now: o.Now,
+		jobs: make(chan func()), opened: make(chan struct{}), closed: make(chan struct{}), bell: make(chan struct{}, 1),
+		accounts: make(map[common.Address]*account), all: make(map[common.Hash]*entry), height: c.Head().Number.Uint64(),
+		reasons: make(map[common.Hash]string), noted: make([]common.Hash, cfg.Reasons),
+	}
+	p.ready = newTurns()
+	if !p.rules.zero {
+		p.ready = newMarket(priceOfBig(c.NextBaseFee()))
+	}
+	for i := range p.waiting {
+		p.waiting[i].of = func(a *account) *links { return &a.gap }
+	}
+	return p, nil
+}
+
+// Run reads the journal back, then serves Add until ctx ends; it returns when its workers have. It may be called once. The error is nil
+// after a cancelled context, or says why the journal cannot be used.
+func (p *Pool) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	stop := make(chan struct{})
+	for range p.cfg.Workers {
+		workers.Go(func() { p.worker(stop) })
+	}
+	defer func() {
+		close(p.closed)
+		close(stop)
+		workers.Wait()
+		p.subs.closeAll()
+		if p.journal != nil {
+			p.gate.Lock() // calls that have journaled are admitted first, later ones see closed
+			defer p.gate.Unlock()
+			p.journal.close()
+		}
+	}()
+	if p.cfg.Journal != "" {
+		if err := p.openJournal(ctx); err != nil {
+			return fmt.Errorf("pool: %w", err)
+		}
+	}
+	close(p.opened)
+	expiry := time.NewTicker(max(p.cfg.GappedLifetime/60, time.Second))
+	defer expiry.Stop()
+	for {
+		var full <-chan struct{}
+		if p.journal != nil {
+			full = p.journal.full
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-expiry.C:
+			p.expire()
+		case <-full:
+			if err := p.rotate(); err != nil {
+				return fmt.Errorf("pool: %w", err)
+			}
+		}
+	}
+}
+
+// Notify rings when transactions became ready. It holds one ring: a slow reader misses repetitions, never the last.
+func (p *Pool) Notify() <-chan struct{} { return p.bell }
+
+func (p *Pool) ring() {
+	select {
+	case p.bell <- struct{}{}:
+	default:
+	}
+}
+
+// release lets the lock go and then tells the world what became ready under it.
+func (p *Pool) release() {
+	fresh := p.fresh
+	p.fresh = nil
+	if len(fresh) > 0 && p.since.IsZero() {
+		p.since = p.now()
+	}
+	p.mu.Unlock()
+	if len(fresh) > 0 {
+		p.ring()
+		p.subs.publish(fresh)
+	}
+}
+
+// expire drops gapped transactions of accounts that got no new one for the lifetime.
+func (p *Pool) expire() {
+	now := p.now()
+	p.mu.Lock()
+	defer p.release()
+	for i := range p.waiting {
+		l := &p.waiting[i]
+		for a := l.first; a != nil && now.Sub(a.gapSince) >= p.cfg.GappedLifetime; a = l.first {
+			p.dropGapped(a, len(a.txs), ErrExpired.Error())
+			p.touch(a)
+		}
+	}
+}
+
+// dropGapped drops up to n gapped transactions of a, from the end.
+func (p *Pool) dropGapped(a *account, n int, reason string) {
+	for i := len(a.txs) - 1; i >= a.exec && n > 0; i-- {
+		if a.txs[i].status == gapped {
+			p.note(p.remove(a, i).hash, reason)
+			n--
+		}
+	}
+}
+
+// wait blocks until Run serves.
+func (p *Pool) wait(ctx context.Context) error {
+	select {
+	case <-p.opened:
+		return nil
+	case <-p.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("add transaction: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,147 @@
+package pool
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// openJournal admits what the journal holds and starts a new file with what of it still waits.
+func (p *Pool) openJournal(ctx context.Context) error {
+	if err := os.MkdirAll(p.cfg.Journal, 0o700); err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	j := &journal{dir: p.cfg.Journal, sync: p.cfg.JournalSync, bytes: p.cfg.JournalBytes, full: make(chan struct{}, 1)}
+	names, err := j.files()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := p.restore(ctx, name); err != nil {
+			return err
+		}
+		base := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), "pending-"), ".journal")
+		if _, err := fmt.Sscanf(base, "%x", &j.seq); err != nil {
+			return fmt.Errorf("open journal: %s is not a name of this pool's", name)
+		}
+	}
+	p.journal = j
+	return p.rotate()
+}
+
+// restore admits the records of one file that may still be executed.
+func (p *Pool) restore(ctx context.Context, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	var raws [][]byte
+	var read, dead, refused int
+	flush := func() {
+		txs, errs := make([]*chain.Tx, len(raws)), make([]error, len(raws))
+		p.addWindow(ctx, raws, txs, errs, true)
+		for _, err := range errs {
+			if err != nil && !errors.Is(err, ErrAlreadyKnown) {
+				refused++
+			}
+		}
+		raws = raws[:0]
+	}
+	whole, err := readJournal(bufio.NewReaderSize(f, 1<<20), func(sender common.Address, raw []byte) {
+		read++
+		if p.used(sender, raw) {
+			dead++
+			return
+		}
+		if raws = append(raws, raw); len(raws) == window {
+			flush()
+		}
+	})
+	flush()
+	switch lost := info.Size() - whole; {
+	case err == nil:
+	case !errors.Is(err, errTorn):
+		return fmt.Errorf("read journal %s: %w", name, err)
+	case lost <= recordHeader+maxRecord:
+		p.log.Warn("pool: journal ends within a record, as after a crash", "file", name, "bytes", lost)
+	default: // more than one record: damage, so the file is kept for a person to look at
+		if err := os.Rename(name, name+".damaged"); err != nil {
+			return fmt.Errorf("keep damaged journal: %w", err)
+		}
+		p.log.Error("pool: journal is damaged, the transactions behind the damage are not pooled", "file", name+".damaged", "bytes", lost)
+	}
+	p.log.Info("pool: journal read", "file", name, "records", read, "executed", dead, "refused", refused)
+	return nil
+}
+
+// used reports whether the chain has executed the sender's nonce of raw, so that the signature need not be verified to drop it.
+func (p *Pool) used(sender common.Address, raw []byte) bool {
+	tx, err := chain.DecodeTx(raw)
+	if err != nil {
+		return false // Add will say what is wrong
+	}
+	acc, err := p.chain.State().Account(sender)
+	return err == nil && acc != nil && tx.Nonce() < acc.Nonce
+}
+
+// rotate starts a new journal file with the local transactions that still wait and deletes the old ones. A disk that is full leaves the old file in use.
+func (p *Pool) rotate() error {
+	j := p.journal
+	f, err := j.create(j.seq + 1)
+	if err != nil {
+		if j.f == nil {
+			return err
+		}
+		p.log.Error("pool: journal cannot be rewritten, the old file goes on", "err", err)
+		j.postpone()
+		return nil
+	}
+	p.gate.Lock()
+	old := j.turn(f, j.seq+1)
+	live := p.localEntries()
+	p.gate.Unlock()
+	for part := range slices.Chunk(live, window) {
+		if err := j.append(part); err != nil {
+			return fmt.Errorf("%w: %w", ErrJournal, err) // the old files are still there
+		}
+	}
+	if old != nil {
+		if err := old.Close(); err != nil {
+			return fmt.Errorf("close journal: %w", err)
+		}
+	}
+	return j.finish()
+}
+
+// localEntries lists the local transactions that are not decided, in order of arrival. Decided ones are durable with their decision.
+func (p *Pool) localEntries() []*entry {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var live []*entry
+	for _, e := range p.all {
+		if e.local && e.status != decided {
+			live = append(live, e)
+		}
+	}
+	slices.SortFunc(live, func(x, y *entry) int {
+		if x.seq < y.seq {
+			return -1
+		}
+		return 1
+	})
+	return live
+}
