@@ -1,0 +1,411 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// State is the state after the durable block at height. ErrUnknownBlock above the head, ErrPruned below what is kept; a read of the view may give ErrPruned later
+// when pruning passes it.
+func (s *Store) State(height uint64) (chain.State, error) {
+	h := s.head.Load()
+	switch {
+	case h == nil || height > h.header.Number.Uint64():
+		return nil, fmt.Errorf("state at height %d: %w", height, ErrUnknownBlock)
+	case height < s.oldest.Load():
+		return nil, fmt.Errorf("state at height %d: %w, the oldest kept is %d", height, ErrPruned, s.oldest.Load())
+	}
+	return &view{s: s, height: height}, nil
+}
+
+// Header returns the header at height, ErrUnknownBlock above the head. Callers must not alter it.
+func (s *Store) Header(height uint64) (*chain.Header, error) {
+	if err := s.durable(height); err != nil {
+		return nil, fmt.Errorf("header %d: %w", height, err)
+	}
+	h, _, err := s.header(s.db, height)
+	if err != nil {
+		return nil, fmt.Errorf("header %d: %w", height, err)
+	}
+	return h, nil
+}
+
+// durable says whether the block at height may be shown: a batch becomes visible to reads before it is synced.
+func (s *Store) durable(height uint64) error {
+	if h := s.head.Load(); h == nil || height > h.header.Number.Uint64() {
+		return ErrUnknownBlock
+	}
+	return nil
+}
+
+// header reads a header and its block hash.
+func (s *Store) header(r pebble.Reader, height uint64) (*chain.Header, common.Hash, error) {
+	var hash common.Hash
+	if height > maxHeight {
+		return nil, hash, ErrUnknownBlock
+	}
+	record, err := s.getFrom(r, heightKey(tableHeaders, height))
+	if err != nil {
+		return nil, hash, err
+	}
+	if record == nil {
+		return nil, hash, ErrUnknownBlock
+	}
+	header, hash, err := decodeHeader(record)
+	if err != nil || header.Number.Uint64() != height {
+		return nil, hash, s.corrupt(fmt.Errorf("header: %w (%w)", errRecord, err))
+	}
+	return header, hash, nil
+}
+
+func decodeHeader(record []byte) (*chain.Header, common.Hash, error) {
+	if len(record) < hashSize {
+		return nil, common.Hash{}, errRecord
+	}
+	header := new(chain.Header)
+	if err := rlp.DecodeBytes(record[hashSize:], header); err != nil {
+		return nil, common.Hash{}, err
+	}
+	if header.Number == nil || !header.Number.IsUint64() {
+		return nil, common.Hash{}, errRecord
+	}
+	return header, common.Hash(record[:hashSize]), nil
+}
+
+// HeightOf finds a durable block by its hash.
+func (s *Store) HeightOf(hash common.Hash) (height uint64, ok bool, err error) {
+	h, height, err := s.headerByHash(hash)
+	return height, h != nil, err
+}
+
+// HeaderByHash finds a durable block's header by its hash; nil without an error when there is none.
+func (s *Store) HeaderByHash(hash common.Hash) (*chain.Header, error) {
+	h, _, err := s.headerByHash(hash)
+	return h, err
+}
+
+func (s *Store) headerByHash(hash common.Hash) (found *chain.Header, height uint64, err error) {
+	err = s.eachFragment(tableHashes, hashFragment(hash), func(rest []byte) (bool, error) {
+		at := decodeHeight(rest)
+		if s.durable(at) != nil {
+			return true, nil
+		}
+		header, have, err := s.header(s.db, at)
+		if err == nil && have == hash {
+			found, height = header, at
+		}
+		return found == nil, err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("block %s: %w", hash, err)
+	}
+	return found, height, nil
+}
+
+// eachFragment calls fn with the key's part behind the fragment for every entry of the fragment, ascending, until fn returns false.
+func (s *Store) eachFragment(table byte, fragment uint64, fn func(rest []byte) (bool, error)) error {
+	prefix := fragmentPrefix(table, fragment)
+	it, err := s.db.NewIter(&pebble.IterOptions{UpperBound: prefixEnd(prefix)})
+	if err != nil {
+		return s.readError(err)
+	}
+	defer it.Close()
+	for ok := it.SeekPrefixGE(prefix); ok; ok = it.Next() {
+		rest := it.Key()[len(prefix):]
+		if len(rest) < heightSize {
+			return s.corrupt(fmt.Errorf("index: %w", errRecord))
+		}
+		if more, err := fn(rest); err != nil || !more {
+			return err
+		}
+	}
+	if err := it.Error(); err != nil {
+		return s.readError(err)
+	}
+	return nil
+}
+
+// Block returns the block at height, its transactions verified.
+func (s *Store) Block(height uint64) (*chain.Block, error) {
+	if err := s.durable(height); err != nil {
+		return nil, fmt.Errorf("block %d: %w", height, err)
+	}
+	header, hash, err := s.header(s.db, height)
+	if err != nil {
+		return nil, fmt.Errorf("block %d: %w", height, err)
+	}
+	b := &chain.Block{Header: header, Hash: hash}
+	if height == 0 {
+		return b, nil
+	}
+	_, txs, err := s.Decision(height)
+	if err != nil {
+		return nil, err
+	}
+	excluded, err := s.excluded(height)
+	if err != nil {
+		return nil, err
+	}
+	b.Txs = included(txs, excluded)
+	return b, nil
+}
+
+// included is what remains of the decided transactions.
+func included(txs chain.Txs, excluded []exclusion) chain.Txs {
+	if len(excluded) == 0 {
+		return txs
+	}
+	out := make(chain.Txs, 0, len(txs))
+	next := 0
+	for i, tx := range txs {
+		if next < len(excluded) && int(excluded[next].Position) == i {
+			next++
+			continue
+		}
+		out = append(out, tx)
+	}
+	return out
+}
+
+// excluded reads the positions that the block at height left out, ascending.
+func (s *Store) excluded(height uint64) ([]exclusion, error) {
+	record, err := s.get(heightKey(tableExclusions, height))
+	if err != nil || record == nil {
+		return nil, err
+	}
+	out, err := decodeExclusions(record)
+	if err != nil {
+		return nil, s.corrupt(fmt.Errorf("exclusions of block %d: %w", height, err))
+	}
+	return out, nil
+}
+
+func decodeExclusions(record []byte) ([]exclusion, error) {
+	var out []exclusion
+	if err := rlp.DecodeBytes(record, &out); err != nil {
+		return nil, err
+	}
+	for i, x := range out {
+		if x.Position >= chain.MaxDecisionTxs || (i > 0 && out[i-1].Position >= x.Position) {
+			return nil, errRecord
+		}
+	}
+	return out, nil
+}
+
+// Exclusions lists the decided transactions that the block at height left out, in decided order.
+func (s *Store) Exclusions(height uint64) ([]chain.Exclusion, error) {
+	if err := s.durable(height); err != nil {
+		return nil, fmt.Errorf("exclusions of block %d: %w", height, err)
+	}
+	excluded, err := s.excluded(height)
+	if err != nil || len(excluded) == 0 {
+		return nil, err
+	}
+	d, _, err := s.Decision(height)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]chain.Exclusion, len(excluded))
+	for i, x := range excluded {
+		if int(x.Position) >= len(d.Txs) {
+			return nil, s.corrupt(fmt.Errorf("exclusions of block %d: %w", height, errRecord))
+		}
+		out[i] = chain.Exclusion{Tx: d.Txs[x.Position], Reason: x.Reason}
+	}
+	return out, nil
+}
+
+// Excluded returns why the decided transaction was left out of its block, and that block's height; nil when it was not decided, or is in a block.
+func (s *Store) Excluded(hash common.Hash) (x *chain.Exclusion, height uint64, err error) {
+	p, err := s.findTx(hash)
+	if err != nil || p == nil || p.excluded == nil {
+		return nil, 0, err
+	}
+	return &chain.Exclusion{Tx: hash, Reason: p.excluded.Reason}, p.height, nil
+}
+
+// txPlace is where a decided transaction is.
+type txPlace struct {
+	tx     *chain.Tx
+	height uint64
+	// index is the position in the block; meaningless when excluded.
+	index    uint32
+	excluded *exclusion
+}
+
+// findTx finds a transaction of a durable block by its hash; one that is in a block comes before one that was left out. nil when there is none.
+func (s *Store) findTx(hash common.Hash) (found *txPlace, err error) {
+	err = s.eachFragment(tableTxs, hashFragment(hash), func(rest []byte) (bool, error) {
+		if len(rest) != heightSize+2 {
+			return false, s.corrupt(fmt.Errorf("transaction index: %w", errRecord))
+		}
+		height, position := decodeHeight(rest), uint32(binary.BigEndian.Uint16(rest[heightSize:]))
+		if s.durable(height) != nil {
+			return true, nil
+		}
+		tx, err := s.decidedTx(height, position)
+		if err != nil || tx.Hash() != hash {
+			return true, err
+		}
+		p := &txPlace{tx: tx, height: height, index: position}
+		excluded, err := s.excluded(height)
+		if err != nil {
+			return false, err
+		}
+		for i := range excluded {
+			switch at := excluded[i].Position; {
+			case at < position:
+				p.index--
+			case at == position:
+				p.excluded = &excluded[i]
+			}
+		}
+		if found == nil || p.excluded == nil {
+			found = p
+		}
+		return p.excluded != nil, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("transaction %s: %w", hash, err)
+	}
+	return found, nil
+}
+
+// chunkAt finds the chunk of a table of chunks that holds index, with the index of the last item in it.
+func (s *Store) chunkAt(table byte, height uint64, index uint32) (chunk []byte, last uint16, err error) {
+	if index >= chain.MaxDecisionTxs {
+		return nil, 0, ErrUnknownBlock
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{UpperBound: prefixEnd(heightKey(table, height))})
+	if err != nil {
+		return nil, 0, s.readError(err)
+	}
+	defer it.Close()
+	if it.SeekGE(chunkKey(table, height, uint16(index))) {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return nil, 0, s.readError(err)
+		}
+		return bytes.Clone(value), binary.BigEndian.Uint16(it.Key()[1+heightSize:]), nil
+	}
+	if err := it.Error(); err != nil {
+		return nil, 0, s.readError(err)
+	}
+	return nil, 0, s.corrupt(fmt.Errorf("block %d has no chunk for item %d in table %q", height, index, table))
+}
+
+// decidedTx reads one transaction by its position in the decision.
+func (s *Store) decidedTx(height uint64, position uint32) (*chain.Tx, error) {
+	chunk, last, err := s.chunkAt(tableBodies, height, position)
+	if err != nil {
+		return nil, err
+	}
+	c, err := decodeBodyChunk(chunk)
+	if err != nil {
+		return nil, s.corrupt(err)
+	}
+	i := int(position) - (int(last) + 1 - len(c.raws))
+	if i < 0 {
+		return nil, s.corrupt(fmt.Errorf("decision %d: transaction %d is missing", height, position))
+	}
+	tx, err := c.tx(i)
+	if err != nil {
+		return nil, s.corrupt(err)
+	}
+	return tx, nil
+}
+
+// Tx finds a transaction in a durable block by its hash; nil without an error when there is none.
+func (s *Store) Tx(hash common.Hash) (*chain.TxLookup, error) {
+	p, err := s.findTx(hash)
+	if err != nil || p == nil || p.excluded != nil {
+		return nil, err
+	}
+	header, blockHash, err := s.header(s.db, p.height)
+	if err != nil {
+		return nil, fmt.Errorf("transaction %s: %w", hash, err)
+	}
+	return &chain.TxLookup{Tx: p.tx, BlockHash: blockHash, Height: p.height, Index: p.index, Time: header.Time}, nil
+}
+
+// Receipt finds a receipt by its transaction's hash, all fields filled; nil without an error when no durable block has the transaction.
+func (s *Store) Receipt(hash common.Hash) (*chain.Receipt, error) {
+	p, err := s.findTx(hash)
+	if err != nil || p == nil || p.excluded != nil {
+		return nil, err
+	}
+	header, blockHash, err := s.header(s.db, p.height)
+	if err != nil {
+		return nil, fmt.Errorf("receipt %s: %w", hash, err)
+	}
+	c, i, err := s.receiptChunkAt(p.height, p.index)
+	if err != nil {
+		return nil, fmt.Errorf("receipt %s: %w", hash, err)
+	}
+	r, err := c.receipt(i)
+	if err != nil {
+		return nil, s.corrupt(fmt.Errorf("receipt %s: %w", hash, err))
+	}
+	chain.DeriveReceipt(r, p.tx, header, blockHash, c.heads[i].at)
+	return r, nil
+}
+
+// receiptChunkAt reads the chunk with the receipt at index, and the receipt's place in it.
+func (s *Store) receiptChunkAt(height uint64, index uint32) (c receiptChunk, i int, err error) {
+	chunk, last, err := s.chunkAt(tableReceipts, height, index)
+	if err != nil {
+		return c, 0, err
+	}
+	if c, err = decodeReceiptChunk(chunk, last); err != nil {
+		return c, 0, s.corrupt(err)
+	}
+	if i = int(index) - int(c.heads[0].at.Index); i < 0 {
+		return c, 0, s.corrupt(fmt.Errorf("block %d: receipt %d is missing", height, index))
+	}
+	return c, i, nil
+}
+
+// Receipts returns the receipts of the block at height in order, all fields filled.
+func (s *Store) Receipts(height uint64) (types.Receipts, error) {
+	block, err := s.Block(height)
+	if err != nil {
+		return nil, err
+	}
+	out := make(types.Receipts, 0, len(block.Txs))
+	lo := heightKey(tableReceipts, height)
+	err = s.scan(s.db, lo, prefixEnd(lo), func(key, value []byte) error {
+		c, err := decodeReceiptChunk(value, binary.BigEndian.Uint16(key[1+heightSize:]))
+		if err != nil {
+			return s.corrupt(err)
+		}
+		for i := range c.raws {
+			r, err := c.receipt(i)
+			if err != nil {
+				return s.corrupt(err)
+			}
+			at := c.heads[i].at
+			if int(at.Index) != len(out) || len(out) == len(block.Txs) {
+				return s.corrupt(fmt.Errorf("receipt %d stands where %d belongs", at.Index, len(out)))
+			}
+			chain.DeriveReceipt(r, block.Txs[at.Index], block.Header, block.Hash, at)
+			out = append(out, r)
+		}
+		return nil
+	})
+	if err == nil && len(out) != len(block.Txs) {
+		err = s.corrupt(fmt.Errorf("%d receipts for %d transactions", len(out), len(block.Txs)))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("receipts of block %d: %w", height, err)
+	}
+	return out, nil
+}

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// PutCertificate makes the certificate of a durable block durable and raises Finalized. It checks that the certificate names our block; the signatures are the
+// caller's to check. Safe for concurrent use.
+func (s *Store) PutCertificate(c *chain.Certificate) error {
+	if err := s.Err(); err != nil {
+		return fmt.Errorf("store certificate %d: %w", c.Height, err)
+	}
+	_, hash, err := s.header(s.db, c.Height)
+	if err != nil {
+		return fmt.Errorf("store certificate: %w", err)
+	}
+	if hash != c.Block {
+		return fmt.Errorf("store certificate %d: it names block %s, ours is %s", c.Height, c.Block, hash)
+	}
+	s.certificateMu.Lock()
+	defer s.certificateMu.Unlock()
+	b := s.newBatch(4096)
+	defer b.close()
+	b.set(heightKey(tableCertificates, c.Height), c.Encode())
+	finalized := max(s.finalized.Load(), c.Height)
+	b.set(metaFinalized, binary.BigEndian.AppendUint64(nil, finalized))
+	if err := s.apply(b, pebble.Sync); err != nil {
+		return fmt.Errorf("store certificate %d: %w", c.Height, err)
+	}
+	s.finalized.Store(finalized)
+	return nil
+}
+
+// Certificate returns the certificate of the block at height, nil when there is none. Safe for concurrent use.
+func (s *Store) Certificate(height uint64) (*chain.Certificate, error) {
+	b, err := s.get(heightKey(tableCertificates, height))
+	if err != nil || b == nil {
+		return nil, err
+	}
+	c, err := chain.DecodeCertificate(b)
+	if err != nil {
+		return nil, s.corrupt(fmt.Errorf("certificate %d: %w", height, err))
+	}
+	return c, nil
+}
+
+// Finalized is the highest height with a certificate; 0 before the first (the genesis needs none). Safe for concurrent use.
+func (s *Store) Finalized() uint64 { return s.finalized.Load() }
+
+// Attestation returns this node's own attestation of the block at height, nil when it gave none. Safe for concurrent use.
+func (s *Store) Attestation(height uint64) (*chain.Attestation, error) {
+	b, err := s.get(heightKey(tableAttestations, height))
+	if err != nil || b == nil {
+		return nil, err
+	}
+	a := new(chain.Attestation)
+	if err := rlp.DecodeBytes(b, a); err != nil {
+		return nil, s.corrupt(fmt.Errorf("attestation %d: %w", height, err))
+	}
+	return a, nil
+}

@@ -1,0 +1,219 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+)
+
+const (
+	// l0Throttle is the number of overlapping runs in level 0 above which commits wait for compaction: every read has to look into each of them.
+	l0Throttle = 24
+	// neverStop disables Pebble's own stop of writes, which cannot be left when compactions fail; throttle takes its place.
+	neverStop = 1 << 20
+)
+
+// options says how Pebble is run, and why.
+func (s *Store) options(mustExist bool) *pebble.Options {
+	o := &pebble.Options{
+		FS:       s.fs,
+		Lock:     s.lock,
+		Comparer: comparer,
+		// The log's format of this version tells a torn tail from damage.
+		FormatMajorVersion: pebble.FormatWALSyncChunks,
+		CacheSize:          s.cfg.BlockCacheBytes,
+		MemTableSize:       s.cfg.MemTableBytes,
+		// Several memtables may wait for one flush: a burst does not stop commits.
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       2,
+		L0StopWritesThreshold:       neverStop,
+		// A wide base level: about two flushes are merged into it at once, and small chains need one level only.
+		LBaseMaxBytes: 256 << 20,
+		// Flushes are split where tables begin, so that the ranges that only grow (bodies, receipts) move down without being rewritten.
+		FlushSplitBytes:             4 << 20,
+		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
+		MaxOpenFiles:                1024,
+		WALBytesPerSync:             1 << 20,
+		BytesPerSync:                1 << 20,
+		ErrorIfNotExists:            mustExist,
+		Logger:                      s.events,
+		EventListener:               s.events.listener(),
+		MaxManifestFileSize:         4 << 20,
+		TargetByteDeletionRate:      0,
+		DisableAutomaticCompactions: false,
+	}
+	o.TargetFileSizes[0] = 8 << 20
+	for i := range o.Levels {
+		l := &o.Levels[i]
+		// Point reads of random keys want small blocks; 8 KiB halves the index of 4 KiB.
+		l.BlockSize = 8 << 10
+		l.IndexBlockSize = 64 << 10
+		// Ten bits keep false positives at 1 %. Also at the last level: new accounts, new slots and index look-ups that find nothing are common.
+		l.FilterPolicy = bloom.FilterPolicy(10)
+		l.FilterType = pebble.TableFilter
+		// Most bytes are hashes and signatures, which no algorithm shortens; what can be shortened (zeros in logs and call data) the fastest one does.
+		l.Compression = func() *sstable.CompressionProfile { return sstable.FastestCompression }
+	}
+	// Statistics for read-triggered compactions cost CPU on every read; writes alone keep the tree in shape.
+	o.Experimental.ReadSamplingMultiplier = -1
+	o.Experimental.L0CompactionConcurrency = 8
+	return o
+}
+
+func (s *Store) openPebble() error {
+	state, err := readStamp(s.fs, s.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	if state == stampNone {
+		if err := writeStamp(s.fs, s.cfg.Dir, stampCreating); err != nil {
+			return err
+		}
+	}
+	s.fs.holdRemovals()
+	s.db, err = pebble.Open(s.cfg.Dir, s.options(state == stampReady))
+	if err != nil {
+		if s.fs.failure() != nil {
+			return s.Err()
+		}
+		return s.openError(err)
+	}
+	if state != stampReady {
+		if err := writeStamp(s.fs, s.cfg.Dir, stampReady); err != nil {
+			return err
+		}
+	}
+	return s.Err()
+}
+
+// openError explains why Pebble refused the folder. Its texts name the file.
+func (s *Store) openError(err error) error {
+	if isPermission(err) {
+		return err
+	}
+	return fmt.Errorf("%w, nothing was changed: %w; restore the folder from a backup, or remove it and fetch the chain again", ErrCorrupt, err)
+}
+
+func isPermission(err error) bool { return errors.Is(err, os.ErrPermission) }
+
+// readError wraps an error of reading, with the damaged file's name when that is the cause.
+func (s *Store) readError(err error) error {
+	if pebble.IsCorruptionError(err) {
+		if path := s.events.damaged(); path != "" {
+			return fmt.Errorf("%w: file %s: %w", ErrCorrupt, path, err)
+		}
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return fmt.Errorf("read: %w", err)
+}
+
+// corrupt marks an error as damage found by the store itself.
+func (s *Store) corrupt(err error) error {
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrPruned) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
+}
+
+// throttle makes a commit wait while level 0 is too deep. It ends when compaction has caught up, ctx ends, or the store fails.
+func (s *Store) throttle(ctx context.Context) error {
+	if !s.events.flushed.Swap(false) {
+		return nil // level 0 grows by flushes only
+	}
+	for {
+		changed := s.events.next()
+		if s.db.Metrics().Levels[0].Sublevels < l0Throttle {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-s.fs.failing:
+			return s.Err()
+		case <-ctx.Done():
+			s.events.flushed.Store(true)
+			return ctx.Err()
+		}
+	}
+}
+
+// pebbleEvents is Pebble's logger and event listener. Safe for concurrent use.
+type pebbleEvents struct {
+	log *slog.Logger
+
+	// flushed tells that a flush has ended since throttle last looked.
+	flushed atomic.Bool
+
+	mu sync.Mutex
+	// changed is closed and replaced at the end of every flush and compaction.
+	changed chan struct{}
+	// path is the last file that was found damaged.
+	path string
+}
+
+func newPebbleEvents(log *slog.Logger) *pebbleEvents {
+	return &pebbleEvents{log: log.With("part", "pebble"), changed: make(chan struct{})}
+}
+
+// Infof implements pebble.Logger.
+func (e *pebbleEvents) Infof(format string, args ...any) { e.log.Debug(fmt.Sprintf(format, args...)) }
+
+// Errorf implements pebble.Logger.
+func (e *pebbleEvents) Errorf(format string, args ...any) { e.log.Error(fmt.Sprintf(format, args...)) }
+
+// Fatalf implements pebble.Logger. Pebble expects it not to return, but ending the process is not a library's to decide: the disk is cut off after
+// a failed write already (failStopFS), so what Pebble does from here on cannot reach it.
+func (e *pebbleEvents) Fatalf(format string, args ...any) { e.log.Error(fmt.Sprintf(format, args...)) }
+
+func (e *pebbleEvents) listener() *pebble.EventListener {
+	l := &pebble.EventListener{
+		BackgroundError: func(err error) { e.log.Error("background work failed", "err", err) },
+		DataCorruption:  e.corruption,
+		FlushEnd: func(pebble.FlushInfo) {
+			e.flushed.Store(true)
+			e.turn()
+		},
+		CompactionEnd: func(pebble.CompactionInfo) { e.turn() },
+		DiskSlow: func(info pebble.DiskSlowInfo) {
+			e.log.Warn("disk is slow", "file", info.Path, "after", info.Duration.Round(time.Millisecond))
+		},
+	}
+	l.EnsureDefaults(nil)
+	return l
+}
+
+func (e *pebbleEvents) corruption(info pebble.DataCorruptionInfo) {
+	e.mu.Lock()
+	e.path = info.Path
+	e.mu.Unlock()
+	e.log.Error("a data file is damaged", "file", info.Path, "err", info.Details)
+}
+
+func (e *pebbleEvents) damaged() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.path
+}
+
+// turn notes the end of a flush or compaction.
+func (e *pebbleEvents) turn() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// next is closed at the next end of a flush or compaction.
+func (e *pebbleEvents) next() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.changed
+}
