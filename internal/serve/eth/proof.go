@@ -1,0 +1,172 @@
+package eth
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/rlp"
+	"github.com/ethereum/go-ethereum/trie"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// ReceiptProofFormat names the form of ReceiptProof.
+const ReceiptProofFormat = "jialing/proof/1"
+
+// MaxProofLinks is how many headers may lie between a transaction's block and the certified one.
+const MaxProofLinks = 256
+
+// ReceiptProof is what jl_getReceiptProof returns: everything that somebody who trusts a chain's genesis needs to see, offline, that a
+// transaction was executed and with what outcome. The order of its fields is part of the form. To verify it:
+//
+//  1. keccak(Tx) is TxHash; TxProof leads from Header's transactionsRoot along the nibbles of rlp(Index) to Tx.
+//  2. ReceiptProof leads from Header's receiptsRoot along the same nibbles to Receipt.
+//  3. Each header's suite hash is the parent hash in the extraData of the next of Links; the last one's (Header's own where Links is empty)
+//     is Certificate.Header.
+//  4. A quorum of the validators whose set's hash is in that header's extraData signed chain.AttestationMessage(Genesis,
+//     Certificate.Height, Certificate.Header).
+//
+// The validators themselves are not part of it: they are what the verifier trusts, from the genesis.
+type ReceiptProof struct {
+	Format  string         `json:"format"`
+	Suite   string         `json:"suite"`
+	ChainID hexutil.Uint64 `json:"chainId"`
+	// Genesis is the suite's hash of block 0's header.
+	Genesis common.Hash    `json:"genesis"`
+	TxHash  common.Hash    `json:"txHash"`
+	Index   hexutil.Uint64 `json:"index"`
+	// Tx is the raw transaction. TxProof is the trie's nodes from the root to its leaf.
+	Tx      hexutil.Bytes   `json:"tx"`
+	TxProof []hexutil.Bytes `json:"txProof"`
+	// Receipt is the receipt's consensus encoding (EIP-2718).
+	Receipt      hexutil.Bytes   `json:"receipt"`
+	ReceiptProof []hexutil.Bytes `json:"receiptProof"`
+	BlockHash    common.Hash     `json:"blockHash"`
+	// Header is RLP.
+	Header hexutil.Bytes `json:"header"`
+	// Links are the headers that follow, ascending, up to and with the certified one; empty when the block has its own certificate.
+	Links       []hexutil.Bytes  `json:"links"`
+	Certificate ProofCertificate `json:"certificate"`
+}
+
+// ProofCertificate is a chain.Certificate as JSON.
+type ProofCertificate struct {
+	Height hexutil.Uint64 `json:"height"`
+	// Block is the certified header's Keccak-256, Header its suite hash, on which the signatures rest.
+	Block        common.Hash        `json:"block"`
+	Header       common.Hash        `json:"header"`
+	Attestations []ProofAttestation `json:"attestations"`
+}
+
+// ProofAttestation is one validator's signature.
+type ProofAttestation struct {
+	Validator hexutil.Uint64 `json:"validator"`
+	Signature hexutil.Bytes  `json:"signature"`
+}
+
+func certificateJSON(c *chain.Certificate) ProofCertificate {
+	out := ProofCertificate{Height: hexutil.Uint64(c.Height), Block: c.Block, Header: common.Hash(c.Header), Attestations: make([]ProofAttestation, len(c.Attestations))}
+	for i, a := range c.Attestations {
+		out.Attestations[i] = ProofAttestation{Validator: hexutil.Uint64(a.Validator), Signature: a.Signature}
+	}
+	return out
+}
+
+// receiptProof proves the transaction at index of an existing block.
+func (a *API) receiptProof(height uint64, index int) (*ReceiptProof, error) {
+	b, err := a.sealed(height)
+	if err != nil {
+		return nil, err
+	}
+	receipts := make(leaves, len(b.receipts))
+	for i, r := range b.receipts {
+		if receipts[i], err = r.MarshalBinary(); err != nil {
+			return nil, fmt.Errorf("encode receipt %d of block %d: %w", i, height, err)
+		}
+	}
+	genesis, _, err := a.header(0)
+	if err != nil {
+		return nil, err
+	}
+	id, err := chain.HeaderHash(a.suite, genesis)
+	if err != nil {
+		return nil, err
+	}
+	tx := b.Txs[index]
+	p := &ReceiptProof{
+		Format: ReceiptProofFormat, Suite: a.suite.Name(), ChainID: hexutil.Uint64(a.genesis.ChainID), Genesis: common.Hash(id),
+		TxHash: tx.Hash(), Index: hexutil.Uint64(index), Tx: tx.Raw(), Receipt: receipts[index], BlockHash: b.Hash, Header: headerRLP(b.Header),
+		Links: []hexutil.Bytes{},
+	}
+	if p.TxProof, err = proveLeaf(b.Txs, index, b.Header.TxHash); err != nil {
+		return nil, fmt.Errorf("prove transaction %d of block %d: %w", index, height, err)
+	}
+	if p.ReceiptProof, err = proveLeaf(receipts, index, b.Header.ReceiptHash); err != nil {
+		return nil, fmt.Errorf("prove receipt %d of block %d: %w", index, height, err)
+	}
+	return p, a.certify(p, height)
+}
+
+// certify adds the first certificate at or above height and the headers that lead there.
+func (a *API) certify(p *ReceiptProof, height uint64) error {
+	head := a.ledger.Head().Number.Uint64()
+	for h := height; h <= min(head, height+MaxProofLinks); h++ {
+		if h > height {
+			header, _, err := a.header(h)
+			if err != nil {
+				return err
+			}
+			p.Links = append(p.Links, headerRLP(header))
+		}
+		c, err := a.ledger.Certificate(h)
+		if err != nil {
+			return fmt.Errorf("read certificate %d: %w", h, err)
+		}
+		if c != nil {
+			p.Certificate = certificateJSON(c)
+			return nil
+		}
+	}
+	return fmt.Errorf("block %d is not finalized yet: neither it nor the %d blocks after it have a certificate", height, min(head-height, MaxProofLinks))
+}
+
+// leaves is a list of encoded values.
+type leaves [][]byte
+
+// Len implements types.DerivableList.
+func (l leaves) Len() int { return len(l) }
+
+// EncodeIndex implements types.DerivableList.
+func (l leaves) EncodeIndex(i int, w *bytes.Buffer) { w.Write(l[i]) }
+
+// proveLeaf returns the nodes from root to the leaf of index in the trie that geth derives a list's root with. The list is hashed once more
+// and the nodes on the leaf's path are kept as they come by.
+func proveLeaf(list types.DerivableList, index int, root common.Hash) ([]hexutil.Bytes, error) {
+	var key []byte
+	for _, b := range rlp.AppendUint64(nil, uint64(index)) {
+		key = append(key, b>>4, b&15)
+	}
+	type node struct {
+		depth int
+		blob  []byte
+	}
+	var nodes []node
+	got := types.DeriveSha(list, trie.NewStackTrie(func(path []byte, _ common.Hash, blob []byte) {
+		if bytes.HasPrefix(key, path) {
+			nodes = append(nodes, node{len(path), bytes.Clone(blob)})
+		}
+	}))
+	if got != root {
+		return nil, fmt.Errorf("the list's root is %s, the header says %s", got, root)
+	}
+	slices.SortFunc(nodes, func(a, b node) int { return a.depth - b.depth })
+	out := make([]hexutil.Bytes, len(nodes))
+	for i, n := range nodes {
+		out[i] = n.blob
+	}
+	return out, nil
+}

@@ -1,0 +1,127 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+var jsonTypes = map[string]bool{"application/json": true, "application/json-rpc": true, "application/jsonrequest": true}
+
+// servePost answers one HTTP request. Errors of JSON-RPC are answers (200); only what is no JSON-RPC request gets another status.
+func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
+	if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || !jsonTypes[mt] {
+		http.Error(w, "invalid content type, only application/json is supported", http.StatusUnsupportedMediaType)
+		return
+	}
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		http.Error(w, "request bodies must not be compressed", http.StatusUnsupportedMediaType)
+		return
+	}
+	m, err := s.readBody(r)
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	defer m.release()
+	if f, ok := scanSends(m.bytes(), s.cfg.MaxBatchItems); ok && s.backend.Sender != nil {
+		hashes, errs := s.admit(r.Context(), f.raws)
+		writeJSON(w, r, appendSent(nil, &f, hashes, errs))
+		return
+	}
+	writeJSON(w, r, s.dispatch(r.Context(), r, m.bytes()))
+}
+
+func (s *Server) readBody(r *http.Request) (*message, error) {
+	if r.ContentLength > int64(s.cfg.MaxRequestBytes) {
+		return nil, errTooLarge
+	}
+	return readMessage(r.Body, s.cfg.MaxRequestBytes, s.buffered)
+}
+
+func (s *Server) refuse(w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, errTooLarge):
+		s.metrics.refused.WithLabelValues("request_bytes").Inc()
+		w.Header().Set("Connection", "close") // the rest of the body is not read
+		http.Error(w, fmt.Sprintf("%v: at most %d bytes (see max_request_bytes)", err, s.cfg.MaxRequestBytes), http.StatusRequestEntityTooLarge)
+	case errors.Is(err, errBusy):
+		s.metrics.refused.WithLabelValues("buffered_bytes").Inc()
+		w.Header().Set("Connection", "close")
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	default:
+		http.Error(w, "read request: "+err.Error(), http.StatusBadRequest)
+	}
+}
+
+// dispatch answers a message by go-ethereum's rpc; no bytes when there is nothing to answer. r is the request or connection it came by.
+func (s *Server) dispatch(ctx context.Context, r *http.Request, body []byte) []byte {
+	start := time.Now()
+	f := scanFrame(body, s.cfg.MaxBatchItems)
+	if f.tooMany {
+		s.metrics.refused.WithLabelValues("batch_items").Inc()
+		return tooManyItems(&f)
+	}
+	out := s.call(ctx, r, body)
+	s.metrics.frame(&f, out, start)
+	return out
+}
+
+var (
+	jsonHeader = http.Header{"Content-Type": {"application/json"}}
+	rootURL    = &url.URL{Path: "/"}
+)
+
+// call runs one message through go-ethereum's rpc. It returns when the method has returned, whatever the time limit; methods obey ctx.
+func (s *Server) call(ctx context.Context, r *http.Request, body []byte) []byte {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return appendError(nil, nil, &Error{Code: CodeInvalidRequest, Message: "empty request"})
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
+	defer cancel()
+	req := (&http.Request{
+		Method: http.MethodPost, URL: rootURL, Proto: r.Proto, Header: jsonHeader, Host: r.Host, RemoteAddr: r.RemoteAddr,
+		ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)),
+	}).WithContext(ctx)
+	w := &answer{header: make(http.Header)}
+	s.rpc.ServeHTTP(w, req)
+	return w.body
+}
+
+// answer collects what rpc.Server writes.
+type answer struct {
+	header http.Header
+	body   []byte
+}
+
+// Header implements http.ResponseWriter.
+func (a *answer) Header() http.Header { return a.header }
+
+// WriteHeader implements http.ResponseWriter. The status is always 200: what could give another one is checked before.
+func (a *answer) WriteHeader(int) {}
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(b []byte) (int, error) {
+	a.body = append(a.body, b...)
+	return len(b), nil
+}
+
+// writeJSON sends a whole answer, compressed if the client takes that and it is worth it.
+func writeJSON(w http.ResponseWriter, r *http.Request, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	if len(body) >= gzipMinBytes && acceptsGzip(r) {
+		writeGzip(w, body)
+		return
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.Write(body)
+}

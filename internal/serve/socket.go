@@ -1,0 +1,172 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/gorilla/websocket"
+)
+
+// socket is one WebSocket connection. Its reader goroutine owns reading; every other goroutine of it ends before serveWebSocket returns.
+type socket struct {
+	server *Server
+	conn   *websocket.Conn
+	r      *http.Request
+	stop   context.CancelFunc
+	// inFlight holds a token per running message.
+	inFlight chan struct{}
+	running  sync.WaitGroup
+	// sends is the lane of transactions, see runSends, which owns out. Nil until the first.
+	sends chan pendingSends
+	out   []byte
+
+	write1 sync.Mutex // one writer at a time
+
+	mu    sync.Mutex
+	feeds map[rpc.ID]context.CancelFunc
+}
+
+// serveWebSocket upgrades and serves until the connection or the server ends.
+func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+	s.sockets.Add(1)
+	defer s.sockets.Done()
+	conn, err := s.upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return // the upgrader has answered
+	}
+	s.metrics.sockets.Inc()
+	defer s.metrics.sockets.Dec()
+	ctx, stop := context.WithCancel(r.Context())
+	c := &socket{server: s, conn: conn, r: r, stop: stop, inFlight: make(chan struct{}, s.cfg.MaxInFlight), feeds: make(map[rpc.ID]context.CancelFunc)}
+	c.running.Go(func() { c.ping(ctx) })
+	// The reader waits in the socket: what ends the connection has to close it.
+	unhook := context.AfterFunc(ctx, func() {
+		c.close(websocket.CloseGoingAway, "the node is stopping")
+		conn.Close()
+	})
+	c.read(ctx)
+	stop()
+	unhook()
+	conn.Close()
+	c.running.Wait()
+	c.dropSends()
+}
+
+// read takes messages until the connection ends.
+func (c *socket) read(ctx context.Context) {
+	// A frame header's worth above our own bound, so that readMessage names the limit; gorilla then only guards against lies.
+	c.conn.SetReadLimit(int64(c.server.cfg.MaxRequestBytes) + 1)
+	c.conn.SetPongHandler(func(string) error { return c.conn.SetReadDeadline(time.Now().Add(c.server.cfg.IdleTimeout)) })
+	for {
+		// Set anew each time: while messages wait for their turn nobody reads pongs.
+		c.conn.SetReadDeadline(time.Now().Add(c.server.cfg.IdleTimeout))
+		_, r, err := c.conn.NextReader()
+		if err != nil {
+			return
+		}
+		m, err := readMessage(r, c.server.cfg.MaxRequestBytes, c.server.buffered)
+		switch {
+		case errors.Is(err, errTooLarge), errors.Is(err, websocket.ErrReadLimit):
+			c.server.metrics.refused.WithLabelValues("request_bytes").Inc()
+			c.close(websocket.CloseMessageTooBig, "message exceeds max_request_bytes")
+			return
+		case errors.Is(err, errBusy):
+			c.server.metrics.refused.WithLabelValues("buffered_bytes").Inc()
+			c.close(websocket.CloseTryAgainLater, errBusy.Error())
+			return
+		case err != nil:
+			return
+		}
+		if !c.handle(ctx, m) {
+			return
+		}
+	}
+}
+
+// handle starts the work that m asks for and waits while too much of it runs. It owns m and reports whether to go on.
+func (c *socket) handle(ctx context.Context, m *message) bool {
+	if f, ok := scanSends(m.bytes(), c.server.cfg.MaxBatchItems); ok && c.server.backend.Sender != nil {
+		if c.sends == nil {
+			c.sends = make(chan pendingSends, c.server.cfg.MaxInFlight)
+			c.running.Go(func() { c.runSends(ctx) })
+		}
+		select {
+		case c.sends <- pendingSends{m, f}:
+			return true
+		case <-ctx.Done():
+			m.release()
+			return false
+		}
+	}
+	if f := scanFrame(m.bytes(), c.server.cfg.MaxBatchItems); !f.tooMany && f.hasPubSub() {
+		c.pubSub(ctx, &f, m.bytes())
+		m.release()
+		return true
+	}
+	select {
+	case c.inFlight <- struct{}{}:
+	case <-ctx.Done():
+		m.release()
+		return false
+	}
+	c.running.Go(func() {
+		if out := c.server.dispatch(ctx, c.r, m.bytes()); len(out) > 0 {
+			c.write(out)
+		}
+		m.release()
+		<-c.inFlight
+	})
+	return true
+}
+
+// dropSends gives back what runSends did not come to.
+func (c *socket) dropSends() {
+	for {
+		select {
+		case p := <-c.sends:
+			p.message.release()
+		default:
+			return
+		}
+	}
+}
+
+// write sends one message. When the client does not take it in time, the connection ends.
+func (c *socket) write(b []byte) {
+	c.write1.Lock()
+	defer c.write1.Unlock()
+	c.conn.SetWriteDeadline(time.Now().Add(c.server.cfg.WriteTimeout))
+	if c.conn.WriteMessage(websocket.TextMessage, b) != nil {
+		c.stop()
+	}
+}
+
+// controlTime is what a close or ping frame gets to leave.
+const controlTime = time.Second
+
+// close tells the client why and ends the connection.
+func (c *socket) close(code int, reason string) {
+	c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason[:min(len(reason), 120)]), time.Now().Add(controlTime))
+	c.stop()
+}
+
+// ping keeps the connection's silence apart from its death, and says goodbye when the server stops.
+func (c *socket) ping(ctx context.Context) {
+	ticker := time.NewTicker(c.server.cfg.IdleTimeout / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(controlTime)) != nil {
+				c.stop()
+				return
+			}
+		}
+	}
+}
