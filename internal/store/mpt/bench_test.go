@@ -1,6 +1,9 @@
 package mpt
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -9,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/ethereum/go-ethereum/common"
 )
 
@@ -153,4 +158,143 @@ func BenchmarkBlock1M(b *testing.B) {
 		_ = root
 		report(b, start)
 	})
+}
+
+// pebbleStore is the durable state in Pebble, as the store keeps it.
+type pebbleStore struct{ db *pebble.DB }
+
+func (p pebbleStore) Get(key []byte) ([]byte, error) {
+	v, closer, err := p.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	return bytes.Clone(v), nil
+}
+
+func (p pebbleStore) Scan(lo, hi []byte, fn func(key, value []byte) error) error {
+	it, err := p.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		err = fn(it.Key(), it.Value())
+	}
+	return errors.Join(err, it.Close())
+}
+
+type pebbleBatch struct{ b *pebble.Batch }
+
+func (p pebbleBatch) Set(k, v []byte) error           { return p.b.Set(k, v, nil) }
+func (p pebbleBatch) Delete(k []byte) error           { return p.b.Delete(k, nil) }
+func (p pebbleBatch) DeleteRange(lo, hi []byte) error { return p.b.DeleteRange(lo, hi, nil) }
+
+// newPebble returns a store with a million slots of one owner, compacted, and their root.
+func newPebble(b *testing.B, owner key) (pebbleStore, common.Hash, common.Hash) {
+	db := must(pebble.Open("", &pebble.Options{FS: vfs.NewMem(), Logger: discard{}, CacheSize: 256 << 20}))
+	b.Cleanup(func() { db.Close() })
+	p := pebbleStore{db}
+	f := must(NewForest(testConfig(), p, EmptyRoot))
+	batch := db.NewBatch()
+	tr := must(f.Storage(owner, EmptyRoot))
+	for i, k := range benchKeyList() {
+		leaf := slotLeaf(uint64(i))
+		tr.Update(k, leaf)
+		batch.Set(flatKey(owner, k), leaf, nil)
+	}
+	must(0, f.HashStorage())
+	f.Accounts().Update(key{1}, tr.hash[:])
+	batch.Set(flatKey(key{}, key{1}), tr.hash[:], nil)
+	root, c, err := f.Commit(1)
+	must(0, err)
+	must(0, c.Apply(pebbleBatch{batch}))
+	must(0, batch.Commit(pebble.NoSync))
+	must(0, db.Flush())
+	must(0, db.Compact(context.Background(), []byte{0}, []byte{0xff}, false))
+	return p, root, tr.Root()
+}
+
+type discard struct{}
+
+func (discard) Infof(string, ...any)  {}
+func (discard) Errorf(string, ...any) {}
+func (discard) Fatalf(f string, a ...any) {
+	panic(fmt.Sprintf(f, a...))
+}
+
+// BenchmarkCold1M reads the pages that it changes back from Pebble: the cache budget holds next to nothing.
+func BenchmarkCold1M(b *testing.B) {
+	owner := key{9}
+	p, root, storage := newPebble(b, owner)
+	cfg := testConfig()
+	cfg.CacheBytes = minCacheBytes
+	f := must(NewForest(cfg, p, root))
+	rng := rand.New(rand.NewPCG(3, 4))
+	gen := uint64(1)
+	start := cpuTime()
+	for b.Loop() {
+		gen++
+		tr := must(f.Storage(owner, storage))
+		batch := p.db.NewBatch()
+		for range benchOps {
+			k, leaf := benchKey(rng.IntN(benchKeys)), slotLeaf(rng.Uint64())
+			tr.Update(k, leaf)
+			batch.Set(flatKey(owner, k), leaf, nil)
+		}
+		_, c, err := f.Commit(gen)
+		must(0, err)
+		storage = tr.Root()
+		must(0, c.Apply(pebbleBatch{batch}))
+		must(0, batch.Commit(pebble.NoSync))
+		f.Durable(gen)
+	}
+	report(b, start)
+	b.ReportMetric(float64(f.Stats().Loads)/float64(b.N)/benchOps, "loads/key")
+}
+
+// BenchmarkView proves one slot of a million on a throw-away view over Pebble.
+func BenchmarkView(b *testing.B) {
+	owner := key{9}
+	p, _, storage := newPebble(b, owner)
+	rng := rand.New(rand.NewPCG(3, 4))
+	b.ReportAllocs()
+	for b.Loop() {
+		must(NewView(testLayout, p, owner, storage).Prove(benchKey(rng.IntN(benchKeys))))
+	}
+}
+
+// BenchmarkManyTries changes one slot of each of 1,000 small live tries, out of 20,000.
+func BenchmarkManyTries(b *testing.B) {
+	f := must(NewForest(testConfig(), newMemory(), EmptyRoot))
+	roots := make([]common.Hash, 20_000)
+	for i := range roots {
+		tr := must(f.Storage(benchKey(i), EmptyRoot))
+		for k := range 20 {
+			tr.Update(benchKey(k), slotLeaf(uint64(i)))
+		}
+	}
+	must(0, f.HashStorage())
+	for i := range roots {
+		roots[i] = f.storage[benchKey(i)].Root()
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	start := cpuTime()
+	for b.Loop() {
+		changed := make(map[int]*Trie)
+		for range 1000 {
+			i := rng.IntN(len(roots))
+			changed[i] = must(f.Storage(benchKey(i), roots[i]))
+			changed[i].Update(benchKey(rng.IntN(20)), slotLeaf(rng.Uint64()))
+		}
+		must(0, f.HashStorage())
+		for i, tr := range changed {
+			roots[i] = tr.Root()
+		}
+	}
+	n := float64(b.N) * 1000 * 1000
+	b.ReportMetric(float64((cpuTime()-start).Nanoseconds())/n, "cpu-µs/trie")
+	b.ReportMetric(float64(f.Stats().Bytes)/float64(len(roots)), "mem-B/trie")
 }

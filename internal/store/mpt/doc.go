@@ -33,7 +33,7 @@
 //
 // Memory is bounded by Config.CacheBytes: after a commit that exceeds it, the subtrees untouched for longest are dropped, but never one that a block
 // not yet durable has changed. Hence what is not live is by construction unchanged since the durable state, and is loaded back from there at any time,
-// whatever is pending.
+// whatever is pending. The store must therefore show a block's flat records and node records together, after the block's Commit.
 //
 // # Invariants
 //

@@ -104,15 +104,10 @@ func refSize(ref []byte) int {
 	return len(ref)
 }
 
-// ref returns the reference of child n: 32 bytes of hash, or a shorter node.
-func (b *branch) ref(n int) []byte {
-	if b.embedded>>n&1 == 1 {
-		return b.refs[n][:1+b.refs[n][0]-0xc0]
-	}
-	return b.refs[n][:]
-}
+// short returns the reference of child n if it is embedded: a node of less than 32 bytes.
+func (b *branch) short(n int) []byte { return b.refs[n][:1+b.refs[n][0]-0xc0] }
 
-// setRef stores the reference of a node given by its encoding, if that is short.
+// setEmbedded stores a node of less than 32 bytes as the reference of child n.
 func (b *branch) setEmbedded(n int, node []byte) {
 	copy(b.refs[n][:], node)
 	b.embedded |= 1 << n
@@ -123,7 +118,7 @@ func appendBranch(dst []byte, b *branch) []byte {
 	hashed := bits.OnesCount16(b.child &^ b.embedded)
 	payload := 33*hashed + 16 - bits.OnesCount16(b.child) + 1
 	for m := b.embedded & b.child; m != 0; m &= m - 1 {
-		payload += len(b.ref(bits.TrailingZeros16(m)))
+		payload += len(b.short(bits.TrailingZeros16(m)))
 	}
 	dst = appendList(dst, payload)
 	for n := 0; n < 16; n++ {
@@ -131,7 +126,7 @@ func appendBranch(dst []byte, b *branch) []byte {
 		case b.child>>n&1 == 0:
 			dst = append(dst, 0x80)
 		case b.embedded>>n&1 == 1:
-			dst = append(dst, b.ref(n)...)
+			dst = append(dst, b.short(n)...)
 		default:
 			dst = append(dst, 0xa0)
 			dst = append(dst, b.refs[n][:]...)
