@@ -46,19 +46,25 @@ func TestCertificateVerify(t *testing.T) {
 		quorum int
 		text   string
 	}{
-		"too few":              {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations = c.Attestations[:2] }, 3, "2 attestations, quorum 3"},
-		"none":                 {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations = nil }, 1, "0 attestations"},
-		"a quorum of nobody":   {func(*chain.Certificate, chain.ValidatorSet) {}, 0, "quorum 0"},
-		"a negative quorum":    {func(*chain.Certificate, chain.ValidatorSet) {}, -1, "quorum -1"},
-		"another height":       {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Height++ }, 3, "validator 2"},
-		"another header":       {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Header[31] ^= 1 }, 3, "validator 2"},
-		"a signature altered":  {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations[3].Signature[0] ^= 1 }, 3, "validator 8"},
-		"a signature cut":      {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations[1].Signature = c.Attestations[1].Signature[:63] }, 3, "validator 4"},
-		"a signature swapped":  {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations[0].Signature = c.Attestations[1].Signature }, 3, "validator 2"},
-		"a stranger":           {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations[3].Validator = 9 }, 3, "validator 9 is no member"},
-		"validator 0":          {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations[0].Validator = 0 }, 3, "validator 0 is no member"},
-		"one twice":            {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations[1] = c.Attestations[0] }, 3, "validator 2 is no member, or there twice"},
-		"descending":           {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations[0], c.Attestations[1] = c.Attestations[1], c.Attestations[0] }, 3, "validator 2"},
+		"too few":             {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations = c.Attestations[:2] }, 3, "2 attestations, quorum 3"},
+		"none":                {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations = nil }, 1, "0 attestations"},
+		"a quorum of nobody":  {func(*chain.Certificate, chain.ValidatorSet) {}, 0, "quorum 0"},
+		"a negative quorum":   {func(*chain.Certificate, chain.ValidatorSet) {}, -1, "quorum -1"},
+		"another height":      {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Height++ }, 3, "validator 2"},
+		"another header":      {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Header[31] ^= 1 }, 3, "validator 2"},
+		"a signature altered": {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations[3].Signature[0] ^= 1 }, 3, "validator 8"},
+		"a signature cut": {func(c *chain.Certificate, _ chain.ValidatorSet) {
+			c.Attestations[1].Signature = c.Attestations[1].Signature[:63]
+		}, 3, "validator 4"},
+		"a signature swapped": {func(c *chain.Certificate, _ chain.ValidatorSet) {
+			c.Attestations[0].Signature = c.Attestations[1].Signature
+		}, 3, "validator 2"},
+		"a stranger":  {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations[3].Validator = 9 }, 3, "validator 9 is no member"},
+		"validator 0": {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations[0].Validator = 0 }, 3, "validator 0 is no member"},
+		"one twice":   {func(c *chain.Certificate, _ chain.ValidatorSet) { c.Attestations[1] = c.Attestations[0] }, 3, "validator 2 is no member, or there twice"},
+		"descending": {func(c *chain.Certificate, _ chain.ValidatorSet) {
+			c.Attestations[0], c.Attestations[1] = c.Attestations[1], c.Attestations[0]
+		}, 3, "validator 2"},
 		"a member without key": {func(_ *chain.Certificate, s chain.ValidatorSet) { s[2].PublicKey = []byte{1} }, 3, "key of validator 6"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"math/big"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -115,14 +116,9 @@ func ParseGenesis(b []byte) (*Genesis, error) {
 	if len(b) > MaxGenesisSize {
 		return nil, fmt.Errorf("%w: file exceeds %d bytes", ErrGenesis, MaxGenesisSize)
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	g := new(Genesis)
-	if err := dec.Decode(g); err != nil {
+	g, err := decodeGenesis(b)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGenesis, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: something follows the closing brace", ErrGenesis)
 	}
 	if err := g.Validate(); err != nil {
 		return nil, err
@@ -132,7 +128,11 @@ func ParseGenesis(b []byte) (*Genesis, error) {
 
 // Encode is the canonical JSON: indented, fields in declared order, maps sorted. Its suite hash identifies the genesis.
 func (g *Genesis) Encode() []byte {
-	b, err := json.MarshalIndent(g, "", "  ")
+	canonical := *g
+	if canonical.Alloc == nil {
+		canonical.Alloc = map[common.Address]GenesisAccount{}
+	}
+	b, err := json.MarshalIndent(&canonical, "", "  ")
 	if err != nil {
 		panic("chain: encode genesis: " + err.Error()) // all fields are encodable types
 	}
@@ -150,7 +150,7 @@ func (g *Genesis) Validate() error {
 		return fmt.Errorf("%w: %s: %s", ErrGenesis, field, fmt.Sprintf(format, args...))
 	}
 	switch {
-	case g.Name == "" || len(g.Name) > 64:
+	case g.Name == "" || utf8.RuneCountInString(g.Name) > 64:
 		return bad("name", "must have 1 to 64 characters")
 	case g.ChainID == 0 || g.ChainID >= 1<<53:
 		return bad("chainId", "must be 1 to 2^53-1, JavaScript tools hold it in a double")
@@ -228,7 +228,7 @@ func (g *Genesis) validateValidators(bad func(string, string, ...any) error) err
 		switch {
 		case v.ID == 0 || (i > 0 && g.Validators[i-1].ID >= v.ID):
 			return bad(field+".id", "ids are nonzero and ascending")
-		case v.Name == "" || len(v.Name) > 64:
+		case v.Name == "" || utf8.RuneCountInString(v.Name) > 64:
 			return bad(field+".name", "must have 1 to 64 characters")
 		case len(v.PublicKey) == 0 || len(v.PublicKey) > 128:
 			return bad(field+".publicKey", "is missing or longer than 128 bytes")
@@ -245,8 +245,8 @@ func (g *Genesis) validateValidators(bad func(string, string, ...any) error) err
 
 func (g *Genesis) validateAlloc(bad func(string, string, ...any) error) error {
 	total := new(big.Int)
-	for addr, a := range g.Alloc {
-		field := "alloc." + addr.Hex()
+	for _, addr := range slices.SortedFunc(maps.Keys(g.Alloc), common.Address.Cmp) {
+		a, field := g.Alloc[addr], "alloc."+addr.Hex()
 		if a.Balance != nil {
 			if (*big.Int)(a.Balance).Sign() < 0 {
 				return bad(field+".balance", "is negative")

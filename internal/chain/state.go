@@ -62,7 +62,7 @@ type AccountChange struct {
 type WriteSet []AccountChange
 
 // Digest is the ledger digest: the suite's hash over the previous digest and this block's writes (not their previous values). It binds the
-// whole history of the state to the suite's hash, independent of Keccak.
+// whole history of the state to the suite's hash, independent of Keccak: new code is part of it, not only its Keccak hash.
 func (w WriteSet) Digest(suite crypto.Suite, prev crypto.Hash) (out crypto.Hash) {
 	h := suite.NewHash()
 	h.Write(prev[:])
@@ -79,8 +79,8 @@ func (w WriteSet) Digest(suite crypto.Suite, prev crypto.Hash) (out crypto.Hash)
 	return out
 }
 
-// appendCanonical writes address ‖ flags ‖ [nonce ‖ balance ‖ code hash] ‖ slot count ‖ (key ‖ value)…, all of fixed size, so that two write
-// sets never share a form.
+// appendCanonical writes address ‖ flags ‖ [nonce ‖ balance ‖ code hash] ‖ [code size ‖ code] ‖ slot count ‖ (key ‖ value)…, all else of
+// fixed size, so that two write sets never share a form.
 func (c *AccountChange) appendCanonical(b []byte) []byte {
 	b = append(b, c.Address[:]...)
 	var flags byte
@@ -90,12 +90,19 @@ func (c *AccountChange) appendCanonical(b []byte) []byte {
 	if c.Wiped {
 		flags |= 2
 	}
+	if len(c.Code) > 0 {
+		flags |= 4
+	}
 	b = append(b, flags)
 	if c.Account != nil {
 		b = binary.BigEndian.AppendUint64(b, c.Account.Nonce)
 		balance := c.Account.Balance.Bytes32()
 		b = append(b, balance[:]...)
 		b = append(b, c.Account.CodeHash[:]...)
+	}
+	if len(c.Code) > 0 {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(c.Code)))
+		b = append(b, c.Code...)
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(c.Slots)))
 	for i := range c.Slots {
