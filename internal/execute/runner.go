@@ -73,6 +73,9 @@ func (r *Runner) ParentHash(hash common.Hash) error {
 	return nil
 }
 
+// Rules are the block's.
+func (r *Runner) Rules() params.Rules { return r.rules }
+
 // GasUsed is what the applied messages used together.
 func (r *Runner) GasUsed() uint64 { return r.gas.Used() }
 
