@@ -1,0 +1,273 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+)
+
+// Errors that callers branch on.
+var (
+	// ErrProof: a decision's proof does not show agreement.
+	ErrProof = errors.New("decision is not proven")
+	// ErrProposal: a proposal must not be agreed to.
+	ErrProposal = errors.New("proposal refused")
+	// ErrSequence: a decision does not follow the last one, or contradicts one of the same height. The engine or the ledger is broken.
+	ErrSequence = errors.New("decision does not follow the ledger")
+	// ErrMissing: transactions of a decision are not to be had.
+	ErrMissing = errors.New("transactions of a decision are missing")
+)
+
+// Pool is where transactions wait. Safe for concurrent use.
+type Pool interface {
+	// Ready is what Build could give: transactions, bytes, gas limits, and since when the oldest that no Build has seen waits.
+	Ready() (txs, bytes int, gas uint64, since time.Time)
+	// Build lists transactions that are not decided, in an order that can be executed.
+	Build(maxTxs, maxBytes int, maxGas uint64) []common.Hash
+	// Bodies returns nil in the places of the missing ones.
+	Bodies(hashes []common.Hash) (txs chain.Txs, missing []common.Hash)
+	// DecidedAlready finds a hash that an earlier decision holds and no block has executed.
+	DecidedAlready(hashes []common.Hash) (common.Hash, bool)
+	// Decided takes them out of what Build gives.
+	Decided(txs chain.Txs)
+	// Notify rings when Ready has grown.
+	Notify() <-chan struct{}
+}
+
+// Ledger keeps decisions. Called by one goroutine at a time.
+type Ledger interface {
+	// AppendDecision makes d and its transactions durable; d follows the last one.
+	AppendDecision(ctx context.Context, d *chain.Decision, txs chain.Txs) error
+	// LastDecision is nil before the first.
+	LastDecision() (*chain.Decision, error)
+	Decision(height uint64) (*chain.Decision, chain.Txs, error)
+}
+
+// Network reaches the other nodes. Safe for concurrent use.
+type Network interface {
+	// Send and Broadcast never block.
+	Send(to PeerID, msg []byte)
+	Broadcast(msg []byte)
+	// Fetch returns verified transactions, nil in the places of those that no peer had before ctx ended.
+	Fetch(ctx context.Context, hashes []common.Hash) (chain.Txs, error)
+}
+
+// Config is what of ordering is a node's own business; what binds all nodes stands in the genesis.
+type Config struct {
+	// Pipeline is how many decisions may wait for execution: enough to keep execution busy, few enough that their memory is small and a
+	// restart replays little.
+	Pipeline int `json:"pipeline"`
+	// VerifyWait is how long Verify waits for transactions on their way: longer holds up the engine's view, shorter refuses good proposals.
+	VerifyWait time.Duration `json:"verifyWait"`
+	// FetchWait is how long Deliver tries to get a decided transaction from the peers before the node gives up and says so.
+	FetchWait time.Duration `json:"fetchWait"`
+}
+
+// DefaultConfig fits a local network.
+func DefaultConfig() Config {
+	return Config{Pipeline: 4, VerifyWait: 500 * time.Millisecond, FetchWait: 30 * time.Second}
+}
+
+// Validate names the first field that is out of range.
+func (c *Config) Validate() error {
+	switch {
+	case c.Pipeline < 1 || c.Pipeline > 1024:
+		return fmt.Errorf("order: pipeline must be 1 to 1024")
+	case c.VerifyWait <= 0:
+		return fmt.Errorf("order: verifyWait must be positive")
+	case c.FetchWait <= 0:
+		return fmt.Errorf("order: fetchWait must be positive")
+	}
+	return nil
+}
+
+// maxDrift is how far a proposal's time may lie ahead of this node's clock: clocks that NTP keeps differ by far less, and a proposer that
+// runs ahead would drag the chain's time with it for ever, as it never decreases.
+const maxDrift = 10 * time.Second
+
+// Node is who orders, with what, and where it goes.
+type Node struct {
+	Genesis *chain.Genesis
+	// GenesisHash is the suite's hash of block 0's header.
+	GenesisHash crypto.Hash
+	Suite       crypto.Suite
+	ID          chain.ValidatorID
+	Key         crypto.PrivateKey
+	Pool        Pool
+	Ledger      Ledger
+	// Network is nil where there are no other nodes.
+	Network Network
+	// Now is the clock of proposals; time.Now when nil.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Work is one decision for execution, durable, with its transactions in decided order.
+type Work struct {
+	Decision *chain.Decision
+	Txs      chain.Txs
+}
+
+// Driver is the Host of every engine. See Host for concurrency.
+type Driver struct {
+	cfg  Config
+	node Node
+	set  chain.ValidatorSet
+	out  chan Work
+	last atomic.Pointer[chain.Decision]
+
+	// mu guards bell, which is closed and replaced when the pool's doorbell rings.
+	mu   sync.Mutex
+	bell chan struct{}
+}
+
+// NewDriver reads the last decision from the ledger.
+func NewDriver(cfg Config, n Node) (*Driver, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if n.Now == nil {
+		n.Now = time.Now
+	}
+	if n.Log == nil {
+		n.Log = slog.New(slog.DiscardHandler)
+	}
+	last, err := n.Ledger.LastDecision()
+	if err != nil {
+		return nil, fmt.Errorf("order: read the last decision: %w", err)
+	}
+	d := &Driver{cfg: cfg, node: n, set: n.Genesis.ValidatorSet(), out: make(chan Work, cfg.Pipeline-1), bell: make(chan struct{})}
+	d.last.Store(last)
+	return d, nil
+}
+
+// Work is the queue to execution, in height order without gaps. It is closed when Run ends.
+func (d *Driver) Work() <-chan Work { return d.out }
+
+// Run hands on the decisions after height executed that the ledger holds already, then runs engine until ctx ends (nil) or it fails. It
+// returns when its goroutines have, and may be called once.
+func (d *Driver) Run(ctx context.Context, engine Engine, executed uint64) error {
+	defer close(d.out)
+	if err := d.replay(ctx, executed); err != nil {
+		return Ended(ctx, err)
+	}
+	g, ctx2 := errgroup.WithContext(ctx)
+	over := make(chan struct{})
+	g.Go(func() error {
+		d.forward(ctx2, engine, over)
+		return nil
+	})
+	g.Go(func() error {
+		defer close(over)
+		return engine.Run(ctx2, d)
+	})
+	return Ended(ctx, g.Wait())
+}
+
+// Ended is err, but nil where err only says that ctx ended: how engines and the driver return after a cancellation.
+func Ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// replay hands on what was ordered and not executed when the node stopped.
+func (d *Driver) replay(ctx context.Context, executed uint64) error {
+	if last := d.height(); executed > last {
+		return fmt.Errorf("%w: block %d is executed, the last decision is %d", ErrSequence, executed, last)
+	}
+	for h := executed + 1; h <= d.height(); h++ {
+		dec, txs, err := d.node.Ledger.Decision(h)
+		if err != nil {
+			return fmt.Errorf("order: read decision %d: %w", h, err)
+		}
+		d.node.Pool.Decided(txs)
+		if err := d.handOn(ctx, Work{dec, txs}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forward carries the pool's rings to whoever waits here and to the engine.
+func (d *Driver) forward(ctx context.Context, engine Engine, over <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-over:
+			return
+		case <-d.node.Pool.Notify():
+			d.mu.Lock()
+			close(d.bell)
+			d.bell = make(chan struct{})
+			d.mu.Unlock()
+			engine.Pending()
+		}
+	}
+}
+
+// rung is closed at the next ring.
+func (d *Driver) rung() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.bell
+}
+
+func (d *Driver) height() uint64 {
+	if last := d.last.Load(); last != nil {
+		return last.Height
+	}
+	return 0
+}
+
+// Sign implements Host.
+func (d *Driver) Sign(msg []byte) ([]byte, error) {
+	sig, err := d.node.Key.Sign(SigningMessage(d.node.GenesisHash, msg))
+	if err != nil {
+		return nil, fmt.Errorf("order: sign: %w", err)
+	}
+	return sig, nil
+}
+
+// VerifySig implements Host.
+func (d *Driver) VerifySig(v *chain.Validator, msg, sig []byte) error {
+	return VerifySig(d.node.Suite, d.node.GenesisHash, v, msg, sig)
+}
+
+// VerifySig checks a signature of Host.Sign on the chain of genesis.
+func VerifySig(suite crypto.Suite, genesis crypto.Hash, v *chain.Validator, msg, sig []byte) error {
+	key, err := suite.ParsePublicKey(v.PublicKey)
+	if err != nil {
+		return fmt.Errorf("order: key of validator %d: %w", v.ID, err)
+	}
+	if err := key.Verify(SigningMessage(genesis, msg), sig); err != nil {
+		return fmt.Errorf("order: validator %d: %w", v.ID, err)
+	}
+	return nil
+}
+
+// Send implements Host.
+func (d *Driver) Send(to PeerID, msg []byte) {
+	if d.node.Network != nil {
+		d.node.Network.Send(to, msg)
+	}
+}
+
+// Broadcast implements Host.
+func (d *Driver) Broadcast(msg []byte) {
+	if d.node.Network != nil {
+		d.node.Network.Broadcast(msg)
+	}
+}

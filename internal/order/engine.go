@@ -1,0 +1,99 @@
+package order
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+)
+
+// PeerID names an authenticated peer: a validator's number, or one that the network gives to a node that is none.
+type PeerID uint64
+
+// Engine orders; it never executes. All engines pass ordertest.
+type Engine interface {
+	// Run orders until ctx ends (nil) or until it cannot go on, as when Host.Deliver fails (that error). It blocks until its goroutines have
+	// ended and is called once. It starts from what Host.Sync returns.
+	Run(ctx context.Context, h Host) error
+	// Pending is the doorbell: the pool has work. It never blocks and may ring without need and before Run.
+	Pending()
+	// Handle takes a message of an authenticated peer. It never blocks; what there is no room for is dropped, so engines repeat themselves.
+	// The message is not trusted and belongs to the engine.
+	Handle(from PeerID, msg []byte)
+	// VerifyDecision checks by d.Proof that set agreed on d. It needs no running engine. The error wraps ErrProof.
+	VerifyDecision(set chain.ValidatorSet, d *chain.Decision) error
+	// Status may be asked at any time.
+	Status() Status
+}
+
+// Host is what a node gives an engine. Deliver and Sync are called by one goroutine at a time, the others by any.
+type Host interface {
+	// Build proposes what follows parent (nil before the first decision). It waits, at most the genesis's batch time, for a batch to fill once
+	// it has its first transaction. With an empty pool it returns an empty proposal at once: whether to decide on that is the engine's choice.
+	Build(ctx context.Context, parent *chain.Decision) (*Proposal, error)
+	// Verify checks another node's proposal and waits, bounded, for transactions that are still on their way. The error wraps ErrProposal.
+	Verify(ctx context.Context, p *Proposal) error
+	// Deliver makes d durable and hands it on; it waits while the pipeline is full. After an error nothing is handed on and the engine must
+	// stop, except that after ctx ended d may be durable. Delivering the same decision again is harmless. A non-nil set rules from the next height.
+	Deliver(ctx context.Context, d *chain.Decision) (chain.ValidatorSet, error)
+	// Sync brings the ledger to height from if the network can, and returns the last decision, nil before the first, with the set that
+	// rules the height after it. It may block for long.
+	Sync(ctx context.Context, from uint64) (*chain.Decision, chain.ValidatorSet, error)
+	// Sign signs msg with the node's key under SigningMessage. Persist what the signature promises before sending it.
+	Sign(msg []byte) ([]byte, error)
+	// VerifySig checks a signature of Sign.
+	VerifySig(v *chain.Validator, msg, sig []byte) error
+	// Send and Broadcast never block; a message that finds no room is lost.
+	Send(to PeerID, msg []byte)
+	Broadcast(msg []byte)
+}
+
+// Status is what an engine shows to people.
+type Status struct {
+	Engine chain.EngineKind
+	// Height is the last delivered decision's.
+	Height uint64
+	// Leader proposes the next one; 0 when that is not known.
+	Leader chain.ValidatorID
+	// View counts changes of the leader.
+	View uint64
+}
+
+// Proposal is a decision before agreement: it has no proof.
+type Proposal chain.Decision
+
+// Decide is the decision that agreement on p gives.
+func (p *Proposal) Decide(proof []byte) *chain.Decision {
+	d := chain.Decision(*p)
+	d.Proof = proof
+	return &d
+}
+
+// Hash is the hash of the decision that p would become.
+func (p *Proposal) Hash(suite crypto.Suite) crypto.Hash { return (*chain.Decision)(p).Hash(suite) }
+
+// Encode is the form that travels.
+func (p *Proposal) Encode() []byte { return (*chain.Decision)(p).Encode() }
+
+// DecodeProposal reverses Encode; it checks form and bounds.
+func DecodeProposal(b []byte) (*Proposal, error) {
+	d, err := chain.DecodeDecision(b)
+	if err != nil {
+		return nil, fmt.Errorf("decode proposal: %w", err)
+	}
+	if len(d.Proof) > 0 {
+		return nil, fmt.Errorf("decode proposal: %d bytes of proof before agreement", len(d.Proof))
+	}
+	return (*Proposal)(d), nil
+}
+
+// SigningMessage is what Host.Sign signs for msg: a domain and the chain (by its genesis header's suite hash) come first, so that no
+// signature of ordering passes for an attestation or on another chain.
+func SigningMessage(genesis crypto.Hash, msg []byte) []byte {
+	const domain = "jialing/order/1"
+	b := make([]byte, 0, len(domain)+len(genesis)+len(msg))
+	b = append(b, domain...)
+	b = append(b, genesis[:]...)
+	return append(b, msg...)
+}

@@ -1,0 +1,274 @@
+package ordertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/order"
+)
+
+// Tx is a transaction that differs from those of all other numbers. Nobody signed it: ordering does not look.
+func Tx(n int) *chain.Tx {
+	to := common.Address{1}
+	tx, err := chain.NewTx(types.NewTx(&types.LegacyTx{Nonce: uint64(n), Gas: 21_000, To: &to, GasPrice: new(big.Int), Value: new(big.Int),
+		V: big.NewInt(37), R: big.NewInt(1), S: big.NewInt(1)}))
+	if err != nil {
+		panic(err)
+	}
+	return tx
+}
+
+// Pool is an order.Pool that is a queue.
+type Pool struct {
+	bell chan struct{}
+
+	mu      sync.Mutex
+	waiting []*chain.Tx
+	all     map[common.Hash]*chain.Tx
+	decided map[common.Hash]bool
+	since   time.Time
+}
+
+// NewPool returns an empty one.
+func NewPool() *Pool {
+	return &Pool{bell: make(chan struct{}, 1), all: make(map[common.Hash]*chain.Tx), decided: make(map[common.Hash]bool)}
+}
+
+// Add queues txs that were never added before and rings.
+func (p *Pool) Add(txs ...*chain.Tx) {
+	p.mu.Lock()
+	for _, tx := range txs {
+		if p.all[tx.Hash()] == nil {
+			p.all[tx.Hash()] = tx
+			p.waiting = append(p.waiting, tx)
+		}
+	}
+	if p.since.IsZero() {
+		p.since = time.Now()
+	}
+	p.mu.Unlock()
+	p.Ring()
+}
+
+// Ring rings the doorbell.
+func (p *Pool) Ring() {
+	select {
+	case p.bell <- struct{}{}:
+	default:
+	}
+}
+
+// Forget drops transactions as if they had never come.
+func (p *Pool) Forget(hashes ...common.Hash) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, h := range hashes {
+		delete(p.all, h)
+		p.waiting = slices.DeleteFunc(p.waiting, func(tx *chain.Tx) bool { return tx.Hash() == h })
+	}
+}
+
+// Notify implements order.Pool.
+func (p *Pool) Notify() <-chan struct{} { return p.bell }
+
+// Ready implements order.Pool.
+func (p *Pool) Ready() (txs, bytes int, gas uint64, since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, tx := range p.waiting {
+		bytes += len(tx.Raw())
+		gas += tx.Gas()
+	}
+	return len(p.waiting), bytes, gas, p.since
+}
+
+// Build implements order.Pool.
+func (p *Pool) Build(maxTxs, maxBytes int, maxGas uint64) []common.Hash {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.since = time.Time{}
+	var out []common.Hash
+	for _, tx := range p.waiting {
+		if len(out) == maxTxs || len(tx.Raw()) > maxBytes || tx.Gas() > maxGas {
+			break
+		}
+		maxBytes -= len(tx.Raw())
+		maxGas -= tx.Gas()
+		out = append(out, tx.Hash())
+	}
+	return out
+}
+
+// Bodies implements order.Pool.
+func (p *Pool) Bodies(hashes []common.Hash) (txs chain.Txs, missing []common.Hash) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, h := range hashes {
+		txs = append(txs, p.all[h])
+		if p.all[h] == nil {
+			missing = append(missing, h)
+		}
+	}
+	return txs, missing
+}
+
+// DecidedAlready implements order.Pool.
+func (p *Pool) DecidedAlready(hashes []common.Hash) (common.Hash, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, h := range hashes {
+		if p.decided[h] {
+			return h, true
+		}
+	}
+	return common.Hash{}, false
+}
+
+// Decided implements order.Pool.
+func (p *Pool) Decided(txs chain.Txs) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, tx := range txs {
+		p.decided[tx.Hash()] = true
+		p.all[tx.Hash()] = tx
+	}
+	p.waiting = slices.DeleteFunc(p.waiting, func(tx *chain.Tx) bool { return p.decided[tx.Hash()] })
+}
+
+// Ledger is an order.Ledger in memory that outlives its node.
+type Ledger struct {
+	mu        sync.Mutex
+	decisions []*chain.Decision
+	txs       []chain.Txs
+	fail      error
+	delay     time.Duration
+}
+
+// Fail makes appending fail with err, or work again with nil.
+func (l *Ledger) Fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail = err
+}
+
+// Delay makes appending take d.
+func (l *Ledger) Delay(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.delay = d
+}
+
+// Height is the last durable decision's.
+func (l *Ledger) Height() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(len(l.decisions))
+}
+
+// Decisions are all of them, from height 1 on.
+func (l *Ledger) Decisions() []*chain.Decision {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.decisions)
+}
+
+// AppendDecision implements order.Ledger.
+func (l *Ledger) AppendDecision(ctx context.Context, d *chain.Decision, txs chain.Txs) error {
+	l.mu.Lock()
+	delay, fail := l.delay, l.fail
+	l.mu.Unlock()
+	if fail != nil {
+		return fail
+	}
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if d.Height != uint64(len(l.decisions))+1 {
+		return fmt.Errorf("height %d after %d", d.Height, len(l.decisions))
+	}
+	for i, tx := range txs {
+		if tx == nil || tx.Hash() != d.Txs[i] {
+			return errors.New("transactions are not the decision's")
+		}
+	}
+	l.decisions, l.txs = append(l.decisions, d), append(l.txs, txs)
+	return nil
+}
+
+// LastDecision implements order.Ledger.
+func (l *Ledger) LastDecision() (*chain.Decision, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.decisions) == 0 {
+		return nil, nil
+	}
+	return l.decisions[len(l.decisions)-1], nil
+}
+
+// Decision implements order.Ledger.
+func (l *Ledger) Decision(height uint64) (*chain.Decision, chain.Txs, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if height == 0 || height > uint64(len(l.decisions)) {
+		return nil, nil, fmt.Errorf("no decision %d", height)
+	}
+	return l.decisions[height-1], l.txs[height-1], nil
+}
+
+// network connects the nodes of a cluster: messages between two nodes keep their order and are never lost but when a queue is full.
+type network struct {
+	from  order.PeerID
+	peers func(order.PeerID) []*peer
+	pool  *Pool
+}
+
+// peer is the receiving end of a node.
+type peer struct {
+	id    order.PeerID
+	inbox chan message
+}
+
+type message struct {
+	from order.PeerID
+	body []byte
+}
+
+func (n *network) Send(to order.PeerID, msg []byte) {
+	for _, p := range n.peers(n.from) {
+		if p.id == to {
+			p.put(message{n.from, slices.Clone(msg)})
+		}
+	}
+}
+
+func (n *network) Broadcast(msg []byte) {
+	for _, p := range n.peers(n.from) {
+		p.put(message{n.from, slices.Clone(msg)})
+	}
+}
+
+func (n *network) Fetch(_ context.Context, hashes []common.Hash) (chain.Txs, error) {
+	return make(chain.Txs, len(hashes)), nil
+}
+
+func (p *peer) put(m message) {
+	select {
+	case p.inbox <- m:
+	default:
+	}
+}

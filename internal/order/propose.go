@@ -1,0 +1,133 @@
+package order
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+)
+
+// Build implements Host. Its time is the node's clock, or the parent's where the clock stands behind it.
+func (d *Driver) Build(ctx context.Context, parent *chain.Decision) (*Proposal, error) {
+	if err := d.fill(ctx); err != nil {
+		return nil, err
+	}
+	c := d.node.Genesis.Consensus
+	p := &Proposal{Height: 1, Proposer: d.node.ID, TimeMillis: max(d.nowMillis(), d.node.Genesis.TimeMillis)}
+	if parent != nil {
+		p.Height, p.Parent, p.TimeMillis = parent.Height+1, parent.Hash(d.node.Suite), max(d.nowMillis(), parent.TimeMillis)
+	}
+	p.Txs = d.node.Pool.Build(c.MaxBlockTxs, c.MaxBlockBytes, d.node.Genesis.GasLimit)
+	return p, nil
+}
+
+// fill waits until the batch is full or its first transaction has waited for the batch time.
+func (d *Driver) fill(ctx context.Context) error {
+	c := d.node.Genesis.Consensus
+	var timer *time.Timer
+	for {
+		rung := d.rung() // before looking, or a ring in between is missed
+		txs, bytes, gas, since := d.node.Pool.Ready()
+		if txs == 0 || txs >= c.MaxBlockTxs || bytes >= c.MaxBlockBytes || gas >= d.node.Genesis.GasLimit {
+			return nil
+		}
+		if timer == nil {
+			left := time.Duration(c.BatchMillis)*time.Millisecond - d.node.Now().Sub(since)
+			if left <= 0 || since.IsZero() {
+				return nil
+			}
+			timer = time.NewTimer(left)
+			defer timer.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("order: build: %w", ctx.Err())
+		case <-timer.C:
+			return nil
+		case <-rung:
+		}
+	}
+}
+
+func (d *Driver) nowMillis() uint64 { return uint64(max(d.node.Now().UnixMilli(), 0)) }
+
+// Verify implements Host. It holds the proposal against the last delivered decision.
+func (d *Driver) Verify(ctx context.Context, p *Proposal) error {
+	refuse := func(format string, args ...any) error {
+		return fmt.Errorf("%w: height %d: %s", ErrProposal, p.Height, fmt.Sprintf(format, args...))
+	}
+	c := d.node.Genesis.Consensus
+	if err := d.follows((*chain.Decision)(p)); err != nil {
+		return fmt.Errorf("%w: %w", ErrProposal, err)
+	}
+	if limit := d.nowMillis() + uint64(maxDrift.Milliseconds()); p.TimeMillis > limit {
+		return refuse("time %d is more than %s ahead of this node's clock", p.TimeMillis, maxDrift)
+	}
+	if len(p.Txs) > c.MaxBlockTxs {
+		return refuse("%d transactions, at most %d", len(p.Txs), c.MaxBlockTxs)
+	}
+	if h, ok := d.node.Pool.DecidedAlready(p.Txs); ok {
+		return refuse("transaction %s is decided already", h)
+	}
+	txs, err := d.await(ctx, p)
+	if err != nil {
+		return err
+	}
+	bytes, gas := 0, uint64(0)
+	for _, tx := range txs {
+		bytes += len(tx.Raw())
+		gas += tx.Gas() // at most 65,536 times EIP-7825's cap
+	}
+	if bytes > c.MaxBlockBytes {
+		return refuse("%d bytes of transactions, at most %d", bytes, c.MaxBlockBytes)
+	}
+	if gas > d.node.Genesis.GasLimit {
+		return refuse("%d gas, at most %d", gas, d.node.Genesis.GasLimit)
+	}
+	return nil
+}
+
+// await returns the proposal's transactions once all are here.
+func (d *Driver) await(ctx context.Context, p *Proposal) (chain.Txs, error) {
+	timer := time.NewTimer(d.cfg.VerifyWait)
+	defer timer.Stop()
+	for {
+		rung := d.rung()
+		txs, missing := d.node.Pool.Bodies(p.Txs)
+		if len(missing) == 0 {
+			return txs, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("order: verify: %w", ctx.Err())
+		case <-timer.C:
+			return nil, fmt.Errorf("%w: height %d: %d of %d transactions are unknown, the first is %s", ErrProposal, p.Height, len(missing), len(p.Txs), missing[0])
+		case <-rung:
+		}
+	}
+}
+
+// follows checks that dec can be the next decision.
+func (d *Driver) follows(dec *chain.Decision) error {
+	var height, millis uint64 = 1, d.node.Genesis.TimeMillis
+	var parent crypto.Hash
+	if last := d.last.Load(); last != nil {
+		height, millis, parent = last.Height+1, last.TimeMillis, last.Hash(d.node.Suite)
+	}
+	if err := dec.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrSequence, err)
+	}
+	switch {
+	case dec.Height != height:
+		return fmt.Errorf("%w: height %d, the next is %d", ErrSequence, dec.Height, height)
+	case dec.Parent != parent:
+		return fmt.Errorf("%w: height %d names parent %s, the last decision is %s", ErrSequence, height, dec.Parent, parent)
+	case dec.TimeMillis < millis:
+		return fmt.Errorf("%w: height %d has time %d, before its parent's %d", ErrSequence, height, dec.TimeMillis, millis)
+	case d.set.Find(dec.Proposer) == nil:
+		return fmt.Errorf("%w: height %d is proposed by %d, no validator", ErrSequence, height, dec.Proposer)
+	}
+	return nil
+}
