@@ -20,6 +20,7 @@ type branch struct {
 	explicit uint16       // bit n: child n is explicit; subset of child
 	embedded uint16       // bit n: refs[n] is RLP, not a hash
 	dirty    uint16       // bit n: refs[n] is out of date
+	_        [8]byte      // makes it ten cache lines
 }
 
 // A stub stands for an explicit child that is not live: what its record says of it, but for the hash, which the parent has.

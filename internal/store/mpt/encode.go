@@ -121,16 +121,21 @@ func appendBranch(dst []byte, b *branch) []byte {
 		payload += len(b.short(bits.TrailingZeros16(m)))
 	}
 	dst = appendList(dst, payload)
+	at := len(dst)
+	dst = append(dst, make([]byte, payload)...)
 	for n := 0; n < 16; n++ {
 		switch {
 		case b.child>>n&1 == 0:
-			dst = append(dst, 0x80)
+			dst[at] = 0x80
+			at++
 		case b.embedded>>n&1 == 1:
-			dst = append(dst, b.short(n)...)
+			at += copy(dst[at:], b.short(n))
 		default:
-			dst = append(dst, 0xa0)
-			dst = append(dst, b.refs[n][:]...)
+			dst[at] = 0xa0
+			*(*[32]byte)(dst[at+1:]) = b.refs[n]
+			at += 33
 		}
 	}
-	return append(dst, 0x80)
+	dst[at] = 0x80
+	return dst
 }
