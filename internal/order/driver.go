@@ -66,11 +66,11 @@ type Network interface {
 type Config struct {
 	// Pipeline is how many decisions may wait for execution: enough to keep execution busy, few enough that their memory is small and a
 	// restart replays little.
-	Pipeline int `json:"pipeline"`
+	Pipeline int `toml:"pipeline"`
 	// VerifyWait is how long Verify waits for transactions on their way: longer holds up the engine's view, shorter refuses good proposals.
-	VerifyWait time.Duration `json:"verifyWait"`
+	VerifyWait time.Duration `toml:"verify_wait"`
 	// FetchWait is how long Deliver tries to get a decided transaction from the peers before the node gives up and says so.
-	FetchWait time.Duration `json:"fetchWait"`
+	FetchWait time.Duration `toml:"fetch_wait"`
 }
 
 // DefaultConfig fits a local network.
@@ -84,9 +84,9 @@ func (c *Config) Validate() error {
 	case c.Pipeline < 1 || c.Pipeline > 1024:
 		return fmt.Errorf("order: pipeline must be 1 to 1024")
 	case c.VerifyWait <= 0:
-		return fmt.Errorf("order: verifyWait must be positive")
+		return fmt.Errorf("order: verify_wait must be positive")
 	case c.FetchWait <= 0:
-		return fmt.Errorf("order: fetchWait must be positive")
+		return fmt.Errorf("order: fetch_wait must be positive")
 	}
 	return nil
 }

@@ -9,34 +9,34 @@ import (
 // Config bounds the pool. All of it is local to a node: no setting here can make nodes disagree.
 type Config struct {
 	// Workers verify signatures in parallel; 0 means one per CPU that Go uses. More would only queue inside the scheduler.
-	Workers int `json:"workers"`
+	Workers int `toml:"workers"`
 	// MaxTxs bounds the pooled transactions. Each costs about 1.2 KiB of memory beside its bytes; the default is some seconds of full load.
-	MaxTxs int `json:"maxTxs"`
+	MaxTxs int `toml:"max_txs"`
 	// MaxBytes bounds their raw bytes: MaxTxs of the largest size would be 16 GiB.
-	MaxBytes int `json:"maxBytes"`
+	MaxBytes int `toml:"max_bytes"`
 	// AccountExecutable bounds one account's transactions that are ready to be ordered, so that one sender cannot fill the pool.
-	AccountExecutable int `json:"accountExecutable"`
+	AccountExecutable int `toml:"account_executable"`
 	// AccountGapped bounds one account's transactions that wait for a missing nonce: they may never execute, so they get less room.
-	AccountGapped int `json:"accountGapped"`
+	AccountGapped int `toml:"account_gapped"`
 	// GappedLifetime is how long an account's gapped transactions wait after the last of them arrived. Three hours is what Ethereum's tools know.
-	GappedLifetime time.Duration `json:"gappedLifetime"`
+	GappedLifetime time.Duration `toml:"gapped_lifetime"`
 	// PriceBumpPercent is by how much both price caps must rise to replace a transaction; it pays for spreading the replacement.
-	PriceBumpPercent int `json:"priceBumpPercent"`
+	PriceBumpPercent int `toml:"price_bump_percent"`
 	// MinFeeCap in wei per gas is the least fee cap on a chain whose base fee moves: lower ones would wait for ever. No effect without fees.
-	MinFeeCap uint64 `json:"minFeeCap"`
+	MinFeeCap uint64 `toml:"min_fee_cap"`
 	// Retries is how often a transaction that a block left out may be ordered again before it is dropped: each try costs the chain a place in a decision.
-	Retries int `json:"retries"`
+	Retries int `toml:"retries"`
 	// Reasons is how many dropped transactions' reasons are remembered for Reason, the oldest go first; about 150 bytes each.
-	Reasons int `json:"reasons"`
+	Reasons int `toml:"reasons"`
 
 	// Journal is the folder in which locally submitted transactions survive a restart; empty turns the journal off.
-	Journal string `json:"journal"`
+	Journal string `toml:"journal"`
 	// JournalBytes is the size at which the journal is rewritten with what still waits. It bounds the disk used (twice this and MaxBytes) and
 	// the time to read it at start.
-	JournalBytes int64 `json:"journalBytes"`
+	JournalBytes int64 `toml:"journal_bytes"`
 	// JournalSync makes Add wait for an fsync, shared by all calls that wait at the same time. Without it an accepted transaction survives
 	// the death of the process but not of the machine; once decided it survives both, whatever this says.
-	JournalSync bool `json:"journalSync"`
+	JournalSync bool `toml:"journal_sync"`
 }
 
 // DefaultConfig is for a node of a few cores and some GiB of memory. The journal is off until a folder is named.
@@ -54,23 +54,23 @@ func (c *Config) Validate() error {
 	case c.Workers < 0 || c.Workers > 1024:
 		return bad("workers", "must be 0 (one per CPU) to 1024")
 	case c.MaxTxs < 1:
-		return bad("maxTxs", "must be at least 1")
+		return bad("max_txs", "must be at least 1")
 	case c.MaxBytes < 1:
-		return bad("maxBytes", "must be at least 1")
+		return bad("max_bytes", "must be at least 1")
 	case c.AccountExecutable < 1:
-		return bad("accountExecutable", "must be at least 1")
+		return bad("account_executable", "must be at least 1")
 	case c.AccountGapped < 0:
-		return bad("accountGapped", "must not be negative")
+		return bad("account_gapped", "must not be negative")
 	case c.GappedLifetime <= 0:
-		return bad("gappedLifetime", "must be positive")
+		return bad("gapped_lifetime", "must be positive")
 	case c.PriceBumpPercent < 1 || c.PriceBumpPercent > 1000:
-		return bad("priceBumpPercent", "must be 1 to 1000")
+		return bad("price_bump_percent", "must be 1 to 1000")
 	case c.Retries < 0:
 		return bad("retries", "must not be negative")
 	case c.Reasons < 1:
 		return bad("reasons", "must be at least 1")
 	case c.Journal != "" && c.JournalBytes < minJournalBytes:
-		return bad("journalBytes", fmt.Sprintf("must be at least %d", minJournalBytes))
+		return bad("journal_bytes", fmt.Sprintf("must be at least %d", minJournalBytes))
 	}
 	return nil
 }

@@ -543,11 +543,11 @@ func TestReasonsAreBounded(t *testing.T) {
 
 func TestConfigNamesTheField(t *testing.T) {
 	for field, change := range map[string]func(*Config){
-		"workers": func(c *Config) { c.Workers = -1 }, "maxTxs": func(c *Config) { c.MaxTxs = 0 }, "maxBytes": func(c *Config) { c.MaxBytes = 0 },
-		"accountExecutable": func(c *Config) { c.AccountExecutable = 0 }, "accountGapped": func(c *Config) { c.AccountGapped = -1 },
-		"gappedLifetime": func(c *Config) { c.GappedLifetime = 0 }, "priceBumpPercent": func(c *Config) { c.PriceBumpPercent = 0 },
+		"workers": func(c *Config) { c.Workers = -1 }, "max_txs": func(c *Config) { c.MaxTxs = 0 }, "max_bytes": func(c *Config) { c.MaxBytes = 0 },
+		"account_executable": func(c *Config) { c.AccountExecutable = 0 }, "account_gapped": func(c *Config) { c.AccountGapped = -1 },
+		"gapped_lifetime": func(c *Config) { c.GappedLifetime = 0 }, "price_bump_percent": func(c *Config) { c.PriceBumpPercent = 0 },
 		"retries": func(c *Config) { c.Retries = -1 }, "reasons": func(c *Config) { c.Reasons = 0 },
-		"journalBytes": func(c *Config) { c.Journal, c.JournalBytes = "x", 1 },
+		"journal_bytes": func(c *Config) { c.Journal, c.JournalBytes = "x", 1 },
 	} {
 		cfg := DefaultConfig()
 		require.NoError(t, cfg.Validate())
