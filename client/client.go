@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
@@ -98,6 +99,15 @@ type Block struct {
 	Header *types.Header
 	Hash   common.Hash
 	Txs    []common.Hash
+}
+
+// BlockTime is a block's time, with milliseconds where the header carries this platform's extra data and in seconds elsewhere.
+func BlockTime(h *types.Header) time.Time {
+	millis := int64(h.Time) * 1000
+	if extra, err := decodeExtra(h.Extra); err == nil {
+		millis += int64(extra.Millis)
+	}
+	return time.UnixMilli(millis).UTC()
 }
 
 // Block reads a block by number; nil is the latest. An unknown one is ethereum.NotFound.

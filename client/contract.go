@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/accounts/abi"
@@ -60,6 +61,12 @@ func (c *Client) Call(ctx context.Context, contract Contract, method string, arg
 	return results, nil
 }
 
+// CallRaw runs a message on the state after a block, nil for the latest, without a transaction, and returns the raw result.
+func (c *Client) CallRaw(ctx context.Context, msg ethereum.CallMsg, block *big.Int) ([]byte, error) {
+	out, err := c.eth.CallContract(ctx, msg, block)
+	return out, describe("call", err)
+}
+
 // ErrFailed is a transaction that was mined with status 0.
 var ErrFailed = errors.New("transaction failed: it reverted or ran out of gas")
 
@@ -82,7 +89,7 @@ func (c *Client) execute(ctx context.Context, operation string, from Account, tx
 func withErrors(err error, contract *abi.ABI) error {
 	var revert *RevertError
 	if contract != nil && errors.As(err, &revert) {
-		revert.decode(contract)
+		revert.Decode(contract)
 	}
 	return err
 }

@@ -43,8 +43,8 @@ func (e *RevertError) Error() string {
 	return "execution reverted"
 }
 
-// decode fills Name and Args from the errors of contract.
-func (e *RevertError) decode(contract *abi.ABI) {
+// Decode fills Name and Args where contract defines the error. Not for concurrent use.
+func (e *RevertError) Decode(contract *abi.ABI) {
 	if len(e.Data) < 4 {
 		return
 	}

@@ -124,8 +124,8 @@ func (g *genesisFile) headerHash(s *suite, t *Trust) (common.Hash, error) {
 }
 
 // state is block 0's state root and ledger digest. The digest is the suite's hash over the genesis id and, for every account by ascending
-// address: address ‖ 1 ‖ nonce(8) ‖ balance(32) ‖ code hash ‖ number of slots(4) ‖ (key ‖ value)… by ascending key. Accounts that are empty
-// (EIP-161) and slots that are zero are left out of both.
+// address: address ‖ flags(1) ‖ nonce(8) ‖ balance(32) ‖ code hash ‖ [code size(4) ‖ code] ‖ number of slots(4) ‖ (key ‖ value)… by ascending
+// key; flags are 5 with code and 1 without. Accounts that are empty (EIP-161) and slots that are zero are left out of both.
 func (g *genesisFile) state(s *suite, id common.Hash) (root, ledger common.Hash, err error) {
 	digest := s.newHash()
 	digest.Write(id[:])
@@ -157,20 +157,29 @@ func (g *genesisFile) state(s *suite, id common.Hash) (root, ledger common.Hash,
 			return root, ledger, err
 		}
 		leaves[crypto.Keccak256Hash(address[:])] = leaf
-		digest.Write(accountDigest(address, &account, a.Storage, keys))
+		digest.Write(accountDigest(address, &account, a, keys))
 	}
 	digest.Sum(ledger[:0])
 	return trieRoot(leaves), ledger, nil
 }
 
-func accountDigest(address common.Address, account *types.StateAccount, storage map[common.Hash]common.Hash, keys []common.Hash) []byte {
-	b := append(address[:], 1)
+func accountDigest(address common.Address, account *types.StateAccount, a genesisAccount, keys []common.Hash) []byte {
+	const exists, hasCode = 1, 4
+	flags := byte(exists)
+	if len(a.Code) > 0 {
+		flags |= hasCode
+	}
+	b := append(address[:], flags)
 	b = binary.BigEndian.AppendUint64(b, account.Nonce)
 	balance := account.Balance.Bytes32()
 	b = append(append(b, balance[:]...), account.CodeHash...)
+	if len(a.Code) > 0 {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(a.Code)))
+		b = append(b, a.Code...)
+	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(keys)))
 	for _, k := range keys {
-		value := storage[k]
+		value := a.Storage[k]
 		b = append(append(b, k[:]...), value[:]...)
 	}
 	return b

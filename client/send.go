@@ -135,14 +135,8 @@ func (c *Client) WaitReceipt(ctx context.Context, tx common.Hash) (*types.Receip
 		if !errors.Is(err, ethereum.NotFound) {
 			return r, err
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, fmt.Errorf("wait for the receipt of %s: %w", tx, ctx.Err())
-		case <-heads:
-			timer.Stop()
-		case <-timer.C:
+		if err := sleep(ctx, pause, heads); err != nil {
+			return nil, fmt.Errorf("wait for the receipt of %s: %w", tx, err)
 		}
 	}
 }
@@ -158,4 +152,32 @@ func (c *Client) headBell(ctx context.Context) (<-chan *types.Header, func()) {
 		return heads, func() {}
 	}
 	return heads, sub.Unsubscribe
+}
+
+// WaitFinal returns when the block of that height has a certificate, which follows the block by milliseconds.
+func (c *Client) WaitFinal(ctx context.Context, height uint64) error {
+	heads, stop := c.headBell(ctx)
+	defer stop()
+	for pause := pollMin; ; pause = min(2*pause, pollMax) {
+		final, err := c.Finalized(ctx)
+		if err != nil || final.Number.Uint64() >= height {
+			return err
+		}
+		if err := sleep(ctx, pause, heads); err != nil {
+			return fmt.Errorf("wait until block %d is final: %w", height, err)
+		}
+	}
+}
+
+// sleep ends after pause, or at a ring of the bell, or with ctx, whose error it returns.
+func sleep(ctx context.Context, pause time.Duration, bell <-chan *types.Header) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-bell:
+	case <-timer.C:
+	}
+	return nil
 }

@@ -15,6 +15,9 @@ import (
 // TrustFormat is the word that opens a trust file.
 const TrustFormat = "jialing/trust/1"
 
+// MaxGenesisSize bounds a genesis file in bytes.
+const MaxGenesisSize = 256 << 20
+
 // maxTrustedValidators is what a genesis may list.
 const maxTrustedValidators = 512
 

@@ -184,16 +184,12 @@ func (p *Proof) verifyInclusion(h *types.Header) (*Proven, error) {
 }
 
 func (p *Proof) proven(h *types.Header, tx *types.Transaction, from common.Address, receipt *types.Receipt) (*Proven, error) {
-	extra, err := decodeExtra(h.Extra)
-	if err != nil {
-		return nil, err
-	}
 	if h.Time > 1<<40 {
 		return nil, fmt.Errorf("block time %d is out of range", h.Time)
 	}
 	out := &Proven{ChainID: uint64(p.ChainID), TxHash: p.TxHash, From: from, To: tx.To(), Nonce: tx.Nonce(), Value: tx.Value(), Data: tx.Data(),
 		Succeeded: receipt.Status == types.ReceiptStatusSuccessful, Logs: receipt.Logs, Height: h.Number.Uint64(), BlockHash: p.BlockHash,
-		Time: time.UnixMilli(int64(h.Time)*1000 + int64(extra.Millis)).UTC()}
+		Time: BlockTime(h)}
 	if tx.To() == nil {
 		created := crypto.CreateAddress(from, tx.Nonce())
 		out.Contract = &created

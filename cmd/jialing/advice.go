@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/ethereum/go-ethereum"
+
+	"github.com/jialing-chain/jialing/client"
+	"github.com/jialing-chain/jialing/internal/node"
+	"github.com/jialing-chain/jialing/internal/store"
+)
+
+// advice says what to do about an error, "" where the error says it all.
+func advice(err error) string {
+	for _, a := range []struct {
+		is   error
+		then string
+	}{
+		{client.ErrUnreachable, `start a node with "jialing start --dir DIR", or name a running one with --rpc URL`},
+		{client.ErrPassphrase, "give the right one at the prompt, in --passphrase-file FILE or in JIALING_PASSPHRASE"},
+		{errNoPassphrase, "give it in --passphrase-file FILE, JIALING_PASSPHRASE_FILE or JIALING_PASSPHRASE"},
+		{errNoAccount, `"jialing account list" shows those that it holds; "jialing account import FILE" adds one`},
+		{client.ErrProof, "either the file was altered, or it is of another chain than the trusted one; ask for it again with \"jialing proof get\""},
+		{client.ErrTrust, "give the genesis.json of the chain, or a file made from it by \"jialing proof trust\""},
+		{client.ErrNotNotarised, "check the document, and the address of the registry, which must come from a source of your own"},
+		{client.ErrNoCode, "check the address, and that --rpc is the right chain"},
+		{node.ErrNotInitialised, `make one with "jialing init --dir DIR"`},
+		{node.ErrAlreadyInitialised, `run it with "jialing start --dir DIR", or choose another --dir`},
+		{store.ErrOtherGenesis, "this folder belongs to the chain that its data were made for: restore its own genesis.json, or make a new folder with \"jialing init --genesis FILE\""},
+		{store.ErrLocked, "a node runs on this folder: stop it first, or choose another --dir"},
+		{store.ErrFormat, "use the version of jialing that made the folder; \"db export\" there and \"db import\" here carries the chain over"},
+		{store.ErrCorrupt, "nothing was written. Keep a copy, then make a new folder with \"jialing init --genesis FILE\" and \"jialing db import\" an export"},
+		{store.ErrStorage, "free space on the disk, then start again: nothing acknowledged is lost"},
+		{syscall.EADDRINUSE, "another program listens there: stop it, or choose another port with --http.addr 127.0.0.1:8600"},
+		{syscall.ENOSPC, "free space on the disk, then start again: nothing acknowledged is lost"},
+		{ethereum.NotFound, "check the value, and that --rpc is the right chain"},
+		{fs.ErrPermission, "check who owns the file or folder"},
+	} {
+		if errors.Is(err, a.is) {
+			return a.then
+		}
+	}
+	if strings.Contains(err.Error(), "insufficient funds") {
+		return "the sender's balance does not cover value and gas: fund it first, or send less"
+	}
+	return ""
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/common/math"
+	gethcrypto "github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/jialing-chain/jialing/client"
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/node"
+)
+
+// genesisFlags are what init asks about a new chain.
+type genesisFlags struct {
+	chainID     uint64
+	name        string
+	fees        string
+	baseFee     string
+	gasLimit    uint64
+	batchMillis int
+	keepStates  uint64
+	alloc       []string
+	dev         bool
+	devAccounts int
+}
+
+// What a new chain has unless flags say otherwise; docs/genesis.md gives the reasons.
+const (
+	defaultChainID     = 2026
+	defaultGasLimit    = 1_000_000_000
+	defaultBatchMillis = 5
+	maxBlockTxs        = 5000
+	maxBlockBytes      = 8 << 20
+)
+
+// devBalance is what each dev account gets, Hardhat's and Anvil's 10,000 ether.
+var devBalance = new(big.Int).Mul(big.NewInt(10_000), big.NewInt(1e18))
+
+// create2Deployer is the contract through which Foundry and Hardhat deploy to addresses that depend on the code alone. Its own deployment is
+// a transaction without replay protection, which this chain refuses, so it stands in the genesis.
+var (
+	create2Deployer     = common.HexToAddress("0x4e59b44847b379578588920cA78FbF26c0B4956C")
+	create2DeployerCode = hexutil.MustDecode("0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3")
+)
+
+// buildGenesis makes a chain of one validator, whose key it draws, and lists the accounts that --dev funds.
+func buildGenesis(f *genesisFlags) (*chain.Genesis, crypto.PrivateKey, []*client.Secp256k1, error) {
+	suite, err := node.SuiteByName("intl")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	key, err := suite.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	public := key.Public().Bytes()
+	g := &chain.Genesis{
+		Name: f.name, ChainID: f.chainID, TimeMillis: uint64(time.Now().UnixMilli()), Suite: suite.Name(),
+		Consensus: chain.Consensus{Engine: chain.Solo, MaxBlockTxs: maxBlockTxs, MaxBlockBytes: maxBlockBytes, BatchMillis: f.batchMillis},
+		Validators: []chain.GenesisValidator{{ID: 1, Name: "node1", PublicKey: public,
+			Address: common.BytesToAddress(gethcrypto.Keccak256(public))}},
+		Transactions: []chain.TxKind{chain.Secp256k1},
+		Fees:         chain.Fees{Mode: chain.FeeMode(f.fees)},
+		GasLimit:     f.gasLimit,
+		Retention:    chain.Retention{StateBlocks: f.keepStates},
+		Alloc:        map[common.Address]chain.GenesisAccount{create2Deployer: {Nonce: 1, Code: create2DeployerCode}},
+	}
+	if f.baseFee != "" {
+		fee, err := parseAmount(f.baseFee, "wei")
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		g.Fees.BaseFee = (*math.HexOrDecimal256)(fee)
+	} else if g.Fees.Mode == chain.FeesFixed || g.Fees.Mode == chain.FeesMarket {
+		g.Fees.BaseFee = (*math.HexOrDecimal256)(big.NewInt(1e9))
+	}
+	dev, err := f.fund(g.Alloc)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := g.Validate(); err != nil {
+		return nil, nil, nil, usageError{err}
+	}
+	return g, key, dev, nil
+}
+
+// fund gives the accounts of --alloc and --dev their balances.
+func (f *genesisFlags) fund(alloc map[common.Address]chain.GenesisAccount) ([]*client.Secp256k1, error) {
+	for _, a := range f.alloc {
+		who, amount, found := strings.Cut(a, "=")
+		if !found {
+			return nil, usagef("--alloc %q: write ADDRESS=AMOUNT, like 0x7099…79C8=1000ether", a)
+		}
+		address, err := parseAddress(who)
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := alloc[address]; twice {
+			return nil, usagef("--alloc: %s is there twice", address)
+		}
+		wei, err := parseAmount(amount, "ether")
+		if err != nil {
+			return nil, err
+		}
+		alloc[address] = chain.GenesisAccount{Balance: (*math.HexOrDecimal256)(wei)}
+	}
+	if !f.dev {
+		return nil, nil
+	}
+	dev, err := client.DevAccounts(f.devAccounts)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	for _, a := range dev {
+		if _, twice := alloc[a.Address()]; twice {
+			return nil, usagef("--alloc: %s is a dev account and has its balance already", a.Address())
+		}
+		alloc[a.Address()] = chain.GenesisAccount{Balance: (*math.HexOrDecimal256)(devBalance)}
+	}
+	return dev, nil
+}
+
+// readGenesis reads a genesis file to join its chain.
+func readGenesis(path string) (*chain.Genesis, error) {
+	b, err := readUpTo(path, chain.MaxGenesisSize)
+	if err != nil {
+		return nil, fmt.Errorf("read genesis: %w", err)
+	}
+	return chain.ParseGenesis(b)
+}

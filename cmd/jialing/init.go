@@ -1,0 +1,133 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/spf13/cobra"
+
+	"github.com/jialing-chain/jialing/client"
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/node"
+)
+
+// defaultDir is the node's folder unless --dir says otherwise.
+const defaultDir = "jialing-data"
+
+func dirFlag(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "dir", defaultDir, "the node's folder")
+}
+
+func (c *cli) initCommand() *cobra.Command {
+	var f genesisFlags
+	var dir, genesis, keyFile string
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make a node's folder: a new chain, or one to join",
+		Long: `Make a node's folder with genesis.json, node.toml, the node's key and an empty ledger. Nothing is ever overwritten.
+
+Without --genesis it makes a new chain of one node. With --genesis it makes a node of that chain: a follower, unless --node-key brings
+the key of one of its validators.`,
+		Example: `  jialing init --dir mychain --dev
+  jialing init --dir mychain --chain-id 8866 --fees market --alloc 0x7099…79C8=1000ether
+  jialing init --dir copy --genesis mychain/genesis.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("dev-accounts") && !f.dev {
+				return usagef("--dev-accounts funds accounts whose keys everybody knows: say --dev too")
+			}
+			g, key, dev, err := newChain(cmd, &f, genesis, keyFile)
+			if err != nil {
+				return err
+			}
+			if err := node.Init(dir, g, key); err != nil {
+				return err
+			}
+			return c.printInit(dir, g, dev)
+		},
+	}
+	dirFlag(cmd, &dir)
+	flags := cmd.Flags()
+	flags.StringVar(&genesis, "genesis", "", "join the chain of this genesis file instead of making one")
+	flags.StringVar(&keyFile, "node-key", "", "with --genesis: the node.key of one of its validators")
+	flags.Uint64Var(&f.chainID, "chain-id", defaultChainID, "EIP-155 chain id")
+	flags.StringVar(&f.name, "name", "jialing", "the chain's name")
+	flags.StringVar(&f.fees, "fees", string(chain.FeesZero), "what gas costs: zero, fixed or market (EIP-1559)")
+	flags.StringVar(&f.baseFee, "base-fee", "", "base fee per gas with --fees fixed or market (default 1gwei)")
+	flags.Uint64Var(&f.gasLimit, "gas-limit", defaultGasLimit, "gas limit of a block")
+	flags.IntVar(&f.batchMillis, "batch-millis", defaultBatchMillis, "how long a block waits for more transactions after its first")
+	flags.Uint64Var(&f.keepStates, "keep-states", 0, "past blocks whose state can be read; 0 keeps all")
+	flags.StringArrayVar(&f.alloc, "alloc", nil, "fund an account: ADDRESS=AMOUNT, in ether; may be repeated")
+	flags.BoolVar(&f.dev, "dev", false, "fund test accounts whose keys everybody knows (Hardhat's and Anvil's)")
+	flags.IntVar(&f.devAccounts, "dev-accounts", 10, "with --dev: how many")
+	return cmd
+}
+
+// newChain makes a genesis from the flags, or reads the one to join.
+func newChain(cmd *cobra.Command, f *genesisFlags, genesis, keyFile string) (*chain.Genesis, crypto.PrivateKey, []*client.Secp256k1, error) {
+	if genesis == "" {
+		if keyFile != "" {
+			return nil, nil, nil, usagef("--node-key belongs to --genesis; a new chain draws its own key")
+		}
+		return buildGenesis(f)
+	}
+	for _, name := range []string{"chain-id", "name", "fees", "base-fee", "gas-limit", "batch-millis", "keep-states", "alloc", "dev"} {
+		if cmd.Flags().Changed(name) {
+			return nil, nil, nil, usagef("--%s is settled by the --genesis file", name)
+		}
+	}
+	g, err := readGenesis(genesis)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	suite, err := node.SuiteByName(g.Suite)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if keyFile != "" {
+		key, err := node.ReadKey(keyFile, suite)
+		return g, key, nil, err
+	}
+	key, err := suite.GenerateKey(rand.Reader)
+	return g, key, nil, err
+}
+
+type initView struct {
+	Dir      string      `json:"dir"`
+	Name     string      `json:"name"`
+	ChainID  uint64      `json:"chainId"`
+	Fees     string      `json:"fees"`
+	Genesis  common.Hash `json:"genesis"`
+	Accounts []devView   `json:"devAccounts,omitempty"`
+}
+
+type devView struct {
+	Address    common.Address `json:"address"`
+	PrivateKey string         `json:"privateKey"`
+}
+
+func (c *cli) printInit(dir string, g *chain.Genesis, dev []*client.Secp256k1) error {
+	trust, err := client.TrustFromGenesis(g.Encode())
+	if err != nil {
+		return err
+	}
+	v := initView{Dir: dir, Name: g.Name, ChainID: g.ChainID, Fees: string(g.Fees.Mode), Genesis: trust.Genesis}
+	for _, a := range dev {
+		v.Accounts = append(v.Accounts, devView{a.Address(), a.Hex()})
+	}
+	return c.print(v, func(w io.Writer) {
+		fmt.Fprintf(w, "folder\t%s\nchain\t%s, id %d, fees %s\ngenesis\t%s\n", dir, v.Name, v.ChainID, v.Fees, v.Genesis)
+		if len(dev) > 0 {
+			fmt.Fprintf(w, "\nEverybody knows these keys. Never use them, or this chain, for anything of value.\n")
+			for i, a := range v.Accounts {
+				fmt.Fprintf(w, "dev:%d\t%s\t%s\n", i, a.Address, a.PrivateKey)
+			}
+		}
+		fmt.Fprintf(w, "\nnext:\tjialing start --dir %s\n", dir)
+		fmt.Fprintf(w, "give others:\t%s\n", filepath.Join(dir, "genesis.json"))
+	})
+}
