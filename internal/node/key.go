@@ -44,7 +44,8 @@ func writeKey(path string, suite crypto.Suite, key crypto.PrivateKey) error {
 	return nil
 }
 
-func readKey(path string, suite crypto.Suite) (crypto.PrivateKey, error) {
+// ReadKey reads a node.key file: a key of that suite whose public half matches.
+func ReadKey(path string, suite crypto.Suite) (crypto.PrivateKey, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read node key: %w", err)

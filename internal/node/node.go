@@ -53,7 +53,7 @@ func New(cfg Config, version string, log *slog.Logger) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := readKey(filepath.Join(cfg.Dir, keyFile), suite)
+	key, err := ReadKey(filepath.Join(cfg.Dir, keyFile), suite)
 	if err != nil {
 		return nil, err
 	}
