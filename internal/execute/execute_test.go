@@ -59,13 +59,17 @@ func newWorld(t testing.TB, alter func(*chain.Genesis), cfg execute.Config) *wor
 	w.genesis = g
 	w.exec, err = execute.New(cfg, g, intl.Suite{})
 	require.NoError(t, err)
-	writes := g.Writes(func(b []byte) common.Hash { return gethcrypto.Keccak256Hash(b) })
+	writes := w.genesisWrites()
 	root, err := w.ledger.Stage(context.Background(), 0, writes)
 	require.NoError(t, err)
 	w.headers = []*chain.Header{g.Header(intl.Suite{}, writes, root)}
 	w.verifier = chain.NewVerifier(g)
 	w.signer = types.LatestSignerForChainID(new(big.Int).SetUint64(g.ChainID))
 	return w
+}
+
+func (w *world) genesisWrites() chain.WriteSet {
+	return w.genesis.Writes(func(b []byte) common.Hash { return gethcrypto.Keccak256Hash(b) })
 }
 
 func (w *world) head() *chain.Header { return w.headers[len(w.headers)-1] }

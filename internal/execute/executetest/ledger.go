@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -71,6 +72,19 @@ func (l *Ledger) Code(hash common.Hash) ([]byte, error) {
 		return nil, fmt.Errorf("no code %s", hash)
 	}
 	return code, nil
+}
+
+// Copy is the present state, which later stages leave as it is. It reads only: staging into it would give wrong roots.
+func (l *Ledger) Copy() *Ledger {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	c := New()
+	maps.Copy(c.accounts, l.accounts)
+	maps.Copy(c.code, l.code)
+	for addr, slots := range l.slots {
+		c.slots[addr] = maps.Clone(slots)
+	}
+	return c
 }
 
 // Root is the state root.
