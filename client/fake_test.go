@@ -28,6 +28,7 @@ type fakeNode struct {
 	asked    int
 	heads    []chan *types.Header
 	onAsk    func(n *fakeNode, asked int) // called under mu at every question for a receipt
+	excluded *client.ExcludedError
 	revert   []byte
 	result   hexutil.Bytes
 }
@@ -36,6 +37,7 @@ func startFake(t *testing.T) (n *fakeNode, http, ws string) {
 	n = &fakeNode{baseFee: big.NewInt(7), receipts: make(map[common.Hash]*types.Receipt)}
 	server := rpc.NewServer()
 	require.NoError(t, server.RegisterName("eth", n))
+	require.NoError(t, server.RegisterName("jl", &fakeJL{n}))
 	h := httptest.NewServer(server)
 	w := httptest.NewServer(server.WebsocketHandler([]string{"*"}))
 	t.Cleanup(func() { server.Stop(); h.Close(); w.Close() })
@@ -152,6 +154,15 @@ func (n *fakeNode) NewHeads(ctx context.Context) (*rpc.Subscription, error) {
 		}
 	}()
 	return sub, nil
+}
+
+// fakeJL is this platform's own namespace.
+type fakeJL struct{ n *fakeNode }
+
+func (j *fakeJL) GetExclusion(common.Hash) *client.ExcludedError {
+	j.n.mu.Lock()
+	defer j.n.mu.Unlock()
+	return j.n.excluded
 }
 
 type revertError []byte
@@ -276,6 +287,20 @@ func TestWaitReceiptEndsWithItsContext(t *testing.T) {
 	}
 	_, err := c.WaitReceipt(ctx, common.Hash{1})
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestWaitReceiptTellsOfAnExclusion(t *testing.T) {
+	n, http, _ := startFake(t)
+	c := dial(t, http)
+	n.onAsk = func(n *fakeNode, asked int) {
+		if asked == 2 {
+			n.excluded = &client.ExcludedError{Tx: common.Hash{1}, Height: 9, Reason: "nonce too low"}
+		}
+	}
+	_, err := c.WaitReceipt(t.Context(), common.Hash{1})
+	var excluded *client.ExcludedError
+	require.ErrorAs(t, err, &excluded)
+	require.ErrorContains(t, err, "left out of block 9: nonce too low")
 }
 
 func TestContract(t *testing.T) {

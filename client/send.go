@@ -125,8 +125,36 @@ func (c *Client) Receipt(ctx context.Context, tx common.Hash) (*types.Receipt, e
 	return r, describe("read receipt", err)
 }
 
+// ExcludedError is a transaction that consensus ordered and execution left out of its block, because it had stopped being valid: it will never
+// have a receipt.
+type ExcludedError struct {
+	Tx     common.Hash    `json:"transaction"`
+	Height hexutil.Uint64 `json:"height"`
+	Reason string         `json:"reason"`
+}
+
+func (e *ExcludedError) Error() string {
+	return fmt.Sprintf("transaction %s was left out of block %d: %s", e.Tx, uint64(e.Height), e.Reason)
+}
+
+// Excluded tells why a transaction was left out of its block; nil when it was not, or the node is another kind of Ethereum node, which has no
+// such thing.
+func (c *Client) Excluded(ctx context.Context, tx common.Hash) (*ExcludedError, error) {
+	var out *ExcludedError
+	err := c.rpc.CallContext(ctx, &out, "jl_getExclusion", tx)
+	var answered rpc.Error
+	if errors.As(err, &answered) && answered.ErrorCode() == methodNotFound {
+		return nil, nil
+	}
+	return out, describe("ask for an exclusion", err)
+}
+
+// methodNotFound is JSON-RPC's code.
+const methodNotFound = -32601
+
 // WaitReceipt returns the receipt as soon as the transaction is in a block, by subscription over WebSocket and by polling with growing pauses
-// over HTTP. A receipt of status 0 is no error here. It waits until ctx ends: give it a deadline.
+// over HTTP. A receipt of status 0 is no error here; a transaction that was left out of its block is an *ExcludedError. It waits until ctx
+// ends: give it a deadline.
 func (c *Client) WaitReceipt(ctx context.Context, tx common.Hash) (*types.Receipt, error) {
 	heads, stop := c.headBell(ctx)
 	defer stop()
@@ -134,6 +162,13 @@ func (c *Client) WaitReceipt(ctx context.Context, tx common.Hash) (*types.Receip
 		r, err := c.Receipt(ctx, tx)
 		if !errors.Is(err, ethereum.NotFound) {
 			return r, err
+		}
+		excluded, err := c.Excluded(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		if excluded != nil {
+			return nil, excluded
 		}
 		if err := sleep(ctx, pause, heads); err != nil {
 			return nil, fmt.Errorf("wait for the receipt of %s: %w", tx, err)

@@ -316,6 +316,11 @@ type logView struct {
 func readTx(ctx context.Context, conn *client.Client, hash common.Hash, contract *abi.ABI) (*txView, error) {
 	tx, _, err := conn.Eth().TransactionByHash(ctx, hash)
 	if errors.Is(err, ethereum.NotFound) {
+		if excluded, err := conn.Excluded(ctx, hash); err != nil {
+			return nil, err
+		} else if excluded != nil {
+			return nil, excluded
+		}
 		return nil, fmt.Errorf("the node knows no transaction %s: %w", hash, err)
 	}
 	if err != nil {
