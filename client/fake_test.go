@@ -159,10 +159,14 @@ func (n *fakeNode) NewHeads(ctx context.Context) (*rpc.Subscription, error) {
 // fakeJL is this platform's own namespace.
 type fakeJL struct{ n *fakeNode }
 
-func (j *fakeJL) GetExclusion(common.Hash) *client.ExcludedError {
+// GetExclusion returns no *client.ExcludedError as such: the server would send that as an error.
+func (j *fakeJL) GetExclusion(common.Hash) map[string]any {
 	j.n.mu.Lock()
 	defer j.n.mu.Unlock()
-	return j.n.excluded
+	if j.n.excluded == nil {
+		return nil
+	}
+	return map[string]any{"transaction": j.n.excluded.Tx, "height": j.n.excluded.Height, "reason": j.n.excluded.Reason}
 }
 
 type revertError []byte
