@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"runtime/debug"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -12,7 +13,7 @@ func (s *Server) admit(ctx context.Context, raws [][]byte) (hashes []common.Hash
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
 	defer cancel()
-	hashes, errs = s.backend.Sender.SendRaw(ctx, raws)
+	hashes, errs = s.sendRaw(ctx, raws)
 	failed := 0
 	for _, err := range errs {
 		if err != nil {
@@ -24,6 +25,20 @@ func (s *Server) admit(ctx context.Context, raws [][]byte) (hashes []common.Hash
 	m.failed.Add(float64(failed))
 	m.seconds.Observe(time.Since(start).Seconds())
 	return hashes, errs
+}
+
+// sendRaw calls the sender. Should it panic, its callers hear of it as they would of any other method, and the node goes on.
+func (s *Server) sendRaw(ctx context.Context, raws [][]byte) (hashes []common.Hash, errs []error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.Error("sending crashed", "err", v, "stack", string(debug.Stack()))
+			hashes, errs = make([]common.Hash, len(raws)), make([]error, len(raws))
+			for i := range errs {
+				errs[i] = &Error{Code: CodeInternal, Message: "method handler crashed"}
+			}
+		}
+	}()
+	return s.backend.Sender.SendRaw(ctx, raws)
 }
 
 // appendSent writes the response to f.

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -72,11 +73,11 @@ func (c *socket) read(ctx context.Context) {
 		switch {
 		case errors.Is(err, errTooLarge), errors.Is(err, websocket.ErrReadLimit):
 			c.server.metrics.refused.WithLabelValues("request_bytes").Inc()
-			c.close(websocket.CloseMessageTooBig, "message exceeds max_request_bytes")
+			c.refuse(websocket.CloseMessageTooBig, "message exceeds max_request_bytes")
 			return
 		case errors.Is(err, errBusy):
 			c.server.metrics.refused.WithLabelValues("buffered_bytes").Inc()
-			c.close(websocket.CloseTryAgainLater, errBusy.Error())
+			c.refuse(websocket.CloseTryAgainLater, errBusy.Error())
 			return
 		case err != nil:
 			return
@@ -142,6 +143,20 @@ func (c *socket) write(b []byte) {
 	c.conn.SetWriteDeadline(time.Now().Add(c.server.cfg.WriteTimeout))
 	if c.conn.WriteMessage(websocket.TextMessage, b) != nil {
 		c.stop()
+	}
+}
+
+// lingerTime is how long a refused client may go on sending before its connection is cut.
+const lingerTime = 5 * time.Second
+
+// refuse ends the connection in the middle of a message. What is still coming is thrown away: a socket that is closed with unread bytes is
+// reset, and the client would never see the reason.
+func (c *socket) refuse(code int, reason string) {
+	defer c.stop()
+	deadline := time.Now().Add(lingerTime)
+	if c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(controlTime)) == nil &&
+		c.conn.SetReadDeadline(deadline) == nil {
+		_, _ = io.Copy(io.Discard, c.conn.NetConn()) // ends with the client's close or the deadline
 	}
 }
 

@@ -54,7 +54,7 @@ type fake struct {
 	// pruned is the first height whose state is kept.
 	pruned uint64
 	// block, if not nil, is what calls wait for.
-	block chan struct{}
+	block   chan struct{}
 	batches [][]int
 }
 
@@ -218,7 +218,9 @@ func (f *fake) Excluded(hash common.Hash) (*chain.Exclusion, uint64, error) {
 	return nil, 0, errors.New("lost exclusion")
 }
 
-func (f *fake) Exclusions(height uint64) ([]chain.Exclusion, error) { return f.at(height).excluded, nil }
+func (f *fake) Exclusions(height uint64) ([]chain.Exclusion, error) {
+	return f.at(height).excluded, nil
+}
 
 func (f *fake) Decision(height uint64) (*chain.Decision, chain.Txs, error) {
 	return f.at(height).decision, nil, nil
@@ -482,12 +484,12 @@ func (f *fake) TraceCall(ctx context.Context, cc *chain.CallContext, call *chain
 	return json.Marshal(map[string]any{"at": cc.Header.Number.Uint64(), "tracer": opts.Tracer, "logger": opts.Logger})
 }
 
-func (f *fake) TraceBlock(_ context.Context, parent *chain.Header, st chain.State, b *chain.Block, only *int, opts chain.TraceOptions) ([]json.RawMessage, error) {
-	if parent.Number.Uint64()+1 != b.Height() || uint64(st.(fakeState))+1 != b.Height() {
-		return nil, errors.New("not the parent")
+func (f *fake) TraceBlock(_ context.Context, in *chain.Replay, only *int, opts chain.TraceOptions) ([]json.RawMessage, error) {
+	if uint64(in.State.(fakeState))+1 != in.Block.Height() || in.BlockHash(in.Block.Height()-1) != in.Block.Header.ParentHash {
+		return nil, errors.New("not the parent's state")
 	}
 	var out []json.RawMessage
-	for i := range b.Txs {
+	for i := range in.Block.Txs {
 		if only == nil || *only == i {
 			out = append(out, json.RawMessage(fmt.Sprintf(`{"index":%d,"tracer":%q}`, i, opts.Tracer)))
 		}

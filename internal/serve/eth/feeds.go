@@ -7,14 +7,15 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/serve"
 )
 
 // feed is a position in what is published. One goroutine uses it.
 type feed interface {
-	// take returns what is there and not yet taken, each event as JSON, without waiting; more tells that there is more already. An error
+	// take returns what is there and not yet taken, each event as JSON, without waiting for more; more tells that there is more already. An error
 	// is final.
-	take() (events []json.RawMessage, more bool, err error)
+	take(ctx context.Context) (events []json.RawMessage, more bool, err error)
 	// wait returns when there may be something to take, or with ctx's error.
 	wait(ctx context.Context) error
 }
@@ -25,7 +26,7 @@ type subscription struct{ feed feed }
 // Next implements serve.Feed.
 func (s subscription) Next(ctx context.Context) ([]json.RawMessage, error) {
 	for {
-		events, _, err := s.feed.take()
+		events, _, err := s.feed.take(ctx)
 		if err != nil || len(events) > 0 {
 			return events, err
 		}
@@ -63,7 +64,7 @@ func (a *API) Subscribe(name string, params []json.RawMessage) (serve.Feed, erro
 		if err := f.check(a.cfg.MaxLogTerms); err != nil {
 			return nil, err
 		}
-		return subscription{a.newLogFeed(f)}, nil
+		return subscription{a.newBlockFeed(a.cfg.MaxSubscriberLag, a.newLogs(f))}, nil
 	case "newPendingTransactions":
 		var full bool
 		if err := decode(&full); err != nil {
@@ -73,9 +74,7 @@ func (a *API) Subscribe(name string, params []json.RawMessage) (serve.Feed, erro
 	case "transactionReceipts":
 		return a.subscribeReceipts(decode)
 	}
-	return subscription{a.newBlockFeed(func(b []json.RawMessage, block *sealedBlock) ([]json.RawMessage, error) {
-		return append(b, headerJSON(block.Header, block.Hash)), nil
-	})}, nil
+	return subscription{a.newBlockFeed(a.cfg.MaxSubscriberLag, a.eachHeader(headerJSON))}, nil
 }
 
 // maxReceiptHashes bounds the transactions of a transactionReceipts subscription; it is geth's.
@@ -96,68 +95,53 @@ func (a *API) subscribeReceipts(decode func(any) error) (serve.Feed, error) {
 	for _, h := range q.Hashes {
 		wanted[h] = true
 	}
-	return subscription{a.newBlockFeed(func(events []json.RawMessage, block *sealedBlock) ([]json.RawMessage, error) {
+	return subscription{a.newBlockFeed(a.cfg.MaxSubscriberLag, a.eachBlock(func(events []json.RawMessage, b *sealedBlock) []json.RawMessage {
 		out := []byte{'['}
-		for i, tx := range block.Txs {
+		for i, tx := range b.Txs {
 			if len(wanted) > 0 && !wanted[tx.Hash()] {
 				continue
 			}
 			if len(out) > 1 {
 				out = append(out, ',')
 			}
-			out = appendReceipt(out, block.receipts[i], tx)
+			out = appendReceipt(out, b.receipts[i], tx)
 		}
 		if len(out) == 1 {
-			return events, nil
+			return events
 		}
-		return append(events, append(out, ']')), nil
-	})}, nil
+		return append(events, append(out, ']'))
+	}))}, nil
 }
 
-// blockFeed follows blocks. encode appends the events of one.
+// blockFeed follows blocks.
 type blockFeed struct {
 	a       *API
 	next    uint64
 	changed <-chan struct{}
-	encode  func([]json.RawMessage, *sealedBlock) ([]json.RawMessage, error)
+	// maxLag is how many blocks it may be behind; 0 is no bound.
+	maxLag uint64
+	read   blockReader
 }
 
-func (a *API) newBlockFeed(encode func([]json.RawMessage, *sealedBlock) ([]json.RawMessage, error)) *blockFeed {
+// blockReader returns the events of some or all of the blocks from to to, and the height after the last one read.
+type blockReader func(ctx context.Context, from, to uint64) (events []json.RawMessage, next uint64, err error)
+
+func (a *API) newBlockFeed(maxLag uint64, read blockReader) *blockFeed {
 	head, _ := a.recent.watch()
-	return &blockFeed{a: a, next: head + 1, encode: encode}
+	return &blockFeed{a: a, next: head + 1, maxLag: maxLag, read: read}
 }
 
-func (a *API) newLogFeed(f *logFilter) *blockFeed {
-	return a.newBlockFeed(func(events []json.RawMessage, block *sealedBlock) ([]json.RawMessage, error) {
-		for _, r := range block.receipts {
-			for _, l := range r.Logs {
-				if f.matches(l) {
-					events = append(events, appendLog(make([]byte, 0, 640+2*len(l.Data)), l))
-				}
-			}
-		}
-		return events, nil
-	})
-}
-
-// feedStep is how many blocks one take reads: enough to catch up quickly, few enough to send what is there.
-const feedStep = 16
-
-func (f *blockFeed) take() (events []json.RawMessage, more bool, err error) {
+func (f *blockFeed) take(ctx context.Context) (events []json.RawMessage, more bool, err error) {
 	head, changed := f.a.recent.watch()
 	f.changed = changed
-	if head >= f.next && head-f.next >= f.a.cfg.MaxSubscriberLag {
-		return nil, false, fmt.Errorf("%d blocks behind, at most %d are kept for a subscriber", head-f.next+1, f.a.cfg.MaxSubscriberLag)
+	if head < f.next {
+		return nil, false, nil
 	}
-	for step := 0; f.next <= head && step < feedStep; step++ {
-		b, err := f.a.sealed(f.next)
-		if err != nil {
-			return nil, false, err
-		}
-		if events, err = f.encode(events, b); err != nil {
-			return nil, false, err
-		}
-		f.next++
+	if behind := head - f.next + 1; f.maxLag > 0 && behind > f.maxLag {
+		return nil, false, fmt.Errorf("%d blocks behind, at most %d are kept for a subscriber", behind, f.maxLag)
+	}
+	if events, f.next, err = f.read(ctx, f.next, head); err != nil {
+		return nil, false, err
 	}
 	return events, f.next <= head, nil
 }
@@ -171,6 +155,75 @@ func (f *blockFeed) wait(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// feedStep is how many blocks one take reads: enough to catch up quickly, few enough to send what is there.
+const feedStep = 16
+
+// eachBlock reads whole blocks; encode appends the events of one.
+func (a *API) eachBlock(encode func([]json.RawMessage, *sealedBlock) []json.RawMessage) blockReader {
+	return func(_ context.Context, from, to uint64) (events []json.RawMessage, next uint64, err error) {
+		for next = from; next <= to && next < from+feedStep; next++ {
+			b, err := a.sealed(next)
+			if err != nil {
+				return nil, next, err
+			}
+			events = encode(events, b)
+		}
+		return events, next, nil
+	}
+}
+
+// eachHeader reads headers; encode makes the event of one.
+func (a *API) eachHeader(encode func(*chain.Header, common.Hash) json.RawMessage) blockReader {
+	return func(_ context.Context, from, to uint64) (events []json.RawMessage, next uint64, err error) {
+		for next = from; next <= to && next < from+feedStep; next++ {
+			h, hash, err := a.header(next)
+			if err != nil {
+				return nil, next, err
+			}
+			events = append(events, encode(h, hash))
+		}
+		return events, next, nil
+	}
+}
+
+// newLogs reads the logs that f matches in blocks that mostly are in memory.
+func (a *API) newLogs(f *logFilter) blockReader {
+	return a.eachBlock(func(events []json.RawMessage, b *sealedBlock) []json.RawMessage {
+		for _, r := range b.receipts {
+			for _, l := range r.Logs {
+				if f.matches(l) {
+					events = append(events, appendLog(make([]byte, 0, 640+2*len(l.Data)), l))
+				}
+			}
+		}
+		return events
+	})
+}
+
+// pastLogs is newLogs for filters, which may be polled rarely: a long way is asked of the index. Where it holds more logs than an answer
+// may, it goes half as far.
+func (a *API) pastLogs(f *logFilter) blockReader {
+	near := a.newLogs(f)
+	return func(ctx context.Context, from, to uint64) ([]json.RawMessage, uint64, error) {
+		to = min(to, from+a.cfg.MaxLogRange-1)
+		for to-from >= feedStep {
+			logs, err := a.logs(ctx, f, from, to)
+			if err == nil {
+				events := make([]json.RawMessage, len(logs))
+				for i, l := range logs {
+					events[i] = appendLog(nil, l)
+				}
+				return events, to + 1, nil
+			}
+			if ctx.Err() != nil {
+				return nil, from, clientError(ctx.Err())
+			}
+			to = from + (to-from)/2
+		}
+		return near(ctx, from, to)
 	}
 }
 
@@ -209,7 +262,7 @@ func (a *API) newPendingFeed(full bool) *pendingFeed {
 // pendingStep is how many hashes one take reads.
 const pendingStep = 1024
 
-func (f *pendingFeed) take() (events []json.RawMessage, more bool, err error) {
+func (f *pendingFeed) take(context.Context) (events []json.RawMessage, more bool, err error) {
 	hashes, missed, changed := f.a.pending.read(f.next, pendingStep)
 	f.changed = changed
 	if missed > 0 {

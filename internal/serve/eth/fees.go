@@ -19,11 +19,16 @@ import (
 // feeService has the methods about prices. On a chain of zero fees all of them are zero, and still there: wallets insist.
 type feeService struct{ a *API }
 
-// GasPrice is eth_gasPrice: what a legacy transaction should offer for the next block, in wei.
+// GasPrice is eth_gasPrice: what a legacy transaction should offer, in wei. It suffices for the next block, and for the newest too: clients
+// estimate with this price, and estimates run on that one.
 func (s *feeService) GasPrice() *hexutil.Big {
 	head := s.a.ledger.Head()
+	base := s.a.calls.NextBaseFee(head)
+	if head.BaseFee.Cmp(base) > 0 {
+		base = head.BaseFee
+	}
 	price := s.a.suggestTip(head)
-	return (*hexutil.Big)(price.Add(price, s.a.calls.NextBaseFee(head)))
+	return (*hexutil.Big)(price.Add(price, base))
 }
 
 // MaxPriorityFeePerGas is eth_maxPriorityFeePerGas, in wei.

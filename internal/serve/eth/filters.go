@@ -10,6 +10,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/jialing-chain/jialing/internal/chain"
 )
 
 var errNoFilter = errors.New("filter not found")
@@ -31,9 +33,8 @@ type filter struct {
 	id   rpc.ID
 	last time.Time
 
-	// mu serialises polls of this filter.
-	mu sync.Mutex
-	// feed is what it follows; nil pending and logs nil is blocks.
+	// turn is held by who polls this filter; feed belongs to that one.
+	turn chan struct{}
 	feed feed
 	// logs is set on log filters.
 	logs *logFilter
@@ -44,7 +45,7 @@ func newFilters(max int, lifetime time.Duration, now func() time.Time) *filters 
 }
 
 func (f *filters) install(x *filter) (rpc.ID, error) {
-	x.id = rpc.NewID()
+	x.id, x.turn = rpc.NewID(), make(chan struct{}, 1)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	x.last = f.now()
@@ -97,12 +98,12 @@ func (s *logService) NewFilter(f logFilter) (rpc.ID, error) {
 	if err := f.check(s.a.cfg.MaxLogTerms); err != nil {
 		return "", err
 	}
-	return s.a.filters.install(&filter{feed: s.a.newLogFeed(&f), logs: &f})
+	return s.a.filters.install(&filter{feed: s.a.newBlockFeed(0, s.a.pastLogs(&f)), logs: &f})
 }
 
 // NewBlockFilter is eth_newBlockFilter.
 func (s *logService) NewBlockFilter() (rpc.ID, error) {
-	return s.a.filters.install(&filter{feed: s.a.newBlockFeed(appendBlockHash)})
+	return s.a.filters.install(&filter{feed: s.a.newBlockFeed(0, s.a.eachHeader(blockHashJSON))})
 }
 
 // NewPendingTransactionFilter is eth_newPendingTransactionFilter.
@@ -120,14 +121,18 @@ func (s *logService) GetFilterChanges(ctx context.Context, id rpc.ID) (json.RawM
 	if f == nil {
 		return nil, errNoFilter
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	select {
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
+	case <-ctx.Done():
+		return nil, clientError(ctx.Err())
+	}
 	out := []byte{'['}
 	for events := 0; events < s.a.cfg.MaxLogResults; {
 		if err := ctx.Err(); err != nil {
 			return nil, clientError(err)
 		}
-		batch, more, err := f.feed.take()
+		batch, more, err := f.feed.take(ctx)
 		if err != nil {
 			s.a.filters.remove(id)
 			return nil, err
@@ -155,8 +160,6 @@ func (s *logService) GetFilterLogs(ctx context.Context, id rpc.ID) (json.RawMess
 	return s.GetLogs(ctx, *f.logs)
 }
 
-func appendBlockHash(b []json.RawMessage, block *sealedBlock) ([]json.RawMessage, error) {
-	return append(b, appendHash(nil, block.Hash)), nil
-}
+func blockHashJSON(_ *chain.Header, hash common.Hash) json.RawMessage { return appendHash(nil, hash) }
 
 func appendHash(b []byte, h common.Hash) []byte { return appendBytes(b, h[:]) }

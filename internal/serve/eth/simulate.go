@@ -190,7 +190,7 @@ func appendCallResult(b []byte, r *chain.CallResult) []byte {
 	b = append(b, `,"gasUsed":`...)
 	b = appendUint(b, r.GasUsed)
 	b = append(b, `,"maxUsedGas":`...)
-	b = appendUint(b, r.GasUsed)
+	b = appendUint(b, max(r.MaxGasUsed, r.GasUsed))
 	b = append(b, `,"status":`...)
 	if r.Err == nil {
 		return append(b, `"0x1"}`...)

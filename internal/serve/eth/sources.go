@@ -64,8 +64,8 @@ type Calls interface {
 	AccessList(ctx context.Context, cc *chain.CallContext, call *chain.Call, gasCap uint64) (*chain.AccessListResult, error)
 	Simulate(ctx context.Context, cc *chain.CallContext, blocks []chain.SimulatedBlock, opts chain.SimulationOptions, gasCap uint64) ([]chain.SimulatedResult, error)
 	TraceCall(ctx context.Context, cc *chain.CallContext, call *chain.Call, opts chain.TraceOptions, gasCap uint64) (json.RawMessage, error)
-	// TraceBlock replays b on parentState; only, if not nil, is the index of the one transaction whose result is wanted.
-	TraceBlock(ctx context.Context, parent *chain.Header, parentState chain.State, b *chain.Block, only *int, opts chain.TraceOptions) ([]json.RawMessage, error)
+	// TraceBlock gives a result for every transaction or, if only is not nil, for that one alone.
+	TraceBlock(ctx context.Context, in *chain.Replay, only *int, opts chain.TraceOptions) ([]json.RawMessage, error)
 	NextBaseFee(h *chain.Header) *big.Int
 }
 

@@ -143,16 +143,12 @@ func (s *traceService) replay(ctx context.Context, b *chain.Block, only *int, cf
 	if err != nil {
 		return nil, err
 	}
-	parent, _, err := s.a.header(height - 1)
-	if err != nil {
-		return nil, err
-	}
 	st, err := s.a.states.State(height - 1)
 	if err != nil {
 		return nil, fmt.Errorf("state of block %d: %w", height-1, err)
 	}
 	return run(ctx, s.a.traceGate, limit, func(ctx context.Context) ([]json.RawMessage, error) {
-		results, err := s.a.calls.TraceBlock(ctx, parent, st, b, only, opts)
+		results, err := s.a.calls.TraceBlock(ctx, &chain.Replay{Block: b, State: st, BlockHash: s.a.blockHash}, only, opts)
 		return results, s.fits(err, results...)
 	})
 }
