@@ -14,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/tracing"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/core/vm"
+	gethcrypto "github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/eth/tracers"
 	"github.com/ethereum/go-ethereum/eth/tracers/logger"
 	"github.com/ethereum/go-ethereum/params"
@@ -230,16 +231,20 @@ func TestOldSelfdestructEqualsGeth(t *testing.T) {
 	config.CancunTime, config.PragueTime, config.OsakaTime, config.BlobScheduleConfig = nil, nil, nil, nil
 	oracle := newGethLedger(t, &config, w.genesisWrites())
 	gen := newGenerator(seed(t), w)
+	phoenix := gethcrypto.CreateAddress(w.addrs[0], 0)
+	code, child := gen.phoenix(phoenix)
 	wiped, reborn, ran := 0, 0, 0
 	for height := uint64(1); height <= oracleBlocks; height++ {
 		var block chain.Txs
-		if len(gen.phoenixes) > 0 { // destroy a contract of an earlier block and bring it back
-			for _, to := range []common.Address{gen.phoenixes[1], gen.phoenixes[0]} {
-				call := transfer(gen.nonces[0], to, 0)
-				call.Gas = 500_000
-				block = append(block, w.sign(0, call))
-				gen.nonces[0]++
+		// In every block a contract of the block before is destroyed and brought back.
+		for _, to := range []*common.Address{&child, &phoenix} {
+			call := transfer(gen.nonces[0], *to, 0)
+			call.Gas = 500_000
+			if height == 1 && to == &child { // it is not there yet: deploy what makes it
+				call.To, call.Data = nil, deploying(code)
 			}
+			block = append(block, w.sign(0, call))
+			gen.nonces[0]++
 		}
 		for len(block) < oracleTxs {
 			i := gen.IntN(len(w.keys))
@@ -282,7 +287,7 @@ func TestOldSelfdestructEqualsGeth(t *testing.T) {
 	}
 	t.Logf("%d transactions, %d program steps, %d accounts wiped, of which %d came back in the same block", ran, gen.ops, wiped, reborn)
 	require.Positive(t, wiped)
-	require.Positive(t, reborn)
+	require.GreaterOrEqual(t, reborn, oracleBlocks/2)
 }
 
 func effective(tx *chain.Tx) *uint256.Int {
