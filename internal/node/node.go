@@ -109,6 +109,11 @@ func (n *Node) runOnce(ctx context.Context) (full bool, err error) {
 	if err := server.Listen(); err != nil {
 		return false, err
 	}
+	// The next round listens on the same ports, also where the first one took free ones.
+	if n.cfg.Serve.WebSocketAddr != "" {
+		n.cfg.Serve.WebSocketAddr = server.WebSocketAddr()
+	}
+	n.cfg.Serve.Addr = server.Addr()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return server.Run(gctx) })
 	g.Go(func() error {
