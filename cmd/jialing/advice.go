@@ -22,6 +22,8 @@ func advice(err error) string {
 		{client.ErrUnreachable, `start a node with "jialing start --dir DIR", or name a running one with --rpc URL`},
 		{client.ErrPassphrase, "give the right one at the prompt, in --passphrase-file FILE or in JIALING_PASSPHRASE"},
 		{errNoPassphrase, "give it in --passphrase-file FILE, JIALING_PASSPHRASE_FILE or JIALING_PASSPHRASE"},
+		{errOldDemo, "replace it with --fresh, or choose another --dir"},
+		{errNotADemo, "choose another --dir; the demo never touches a folder that it did not make"},
 		{errNoAccount, `"jialing account list" shows those that it holds; "jialing account import FILE" adds one`},
 		{client.ErrProof, "either the file was altered, or it is of another chain than the trusted one; ask for it again with \"jialing proof get\""},
 		{client.ErrTrust, "give the genesis.json of the chain, or a file made from it by \"jialing proof trust\""},

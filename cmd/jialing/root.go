@@ -99,6 +99,7 @@ func checkArguments(cmd *cobra.Command) {
 				return cmd.Help()
 			}
 			err := usagef("unknown command %q for %q", args[0], cmd.CommandPath())
+			cmd.SuggestionsMinimumDistance = 2
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 				err = usagef("%w; did you mean %q?", err, strings.Join(near, `" or "`))
 			}

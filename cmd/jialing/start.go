@@ -49,6 +49,10 @@ type startView struct {
 }
 
 func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) error {
+	log, err := newLogger(c.err, f.logLevel, f.logFormat)
+	if err != nil {
+		return err
+	}
 	cfg, err := node.LoadConfig(f.dir)
 	if err != nil {
 		return err
@@ -61,10 +65,6 @@ func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) erro
 	}
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
-	}
-	log, err := newLogger(c.err, f.logLevel, f.logFormat)
-	if err != nil {
-		return err
 	}
 	n, err := node.New(cfg, version, log)
 	if err != nil {

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"jialing": main})
+}
+
+// Each file of testdata is a transcript: commands with what they must print and whether they fail.
+//
+// Beyond testscript's own commands: startnode DIR [FLAG...] runs a node and sets $RPC and $WS; stopnode stops it and wants a clean end; killnode
+// kills it; exit CODE COMMAND... wants that exit code; match VAR REGEXP takes the first group found in the last stdout; listen VAR takes a port.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata",
+		Setup:         setup,
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"startnode": startNode, "stopnode": stopNode, "killnode": killNode, "exit": wantExit, "match": match, "listen": listen,
+		},
+	})
+}
+
+type nodeKey struct{}
+
+func setup(e *testscript.Env) error {
+	e.Setenv("HOME", e.WorkDir)
+	e.Values[nodeKey{}] = new(runningNode)
+	return nil
+}
+
+type runningNode struct {
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+}
+
+func startNode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: startnode DIR [FLAG...]")
+	}
+	n := ts.Value(nodeKey{}).(*runningNode)
+	if n.cmd != nil {
+		ts.Fatalf("a node runs already")
+	}
+	n.stderr.Reset()
+	cmd := exec.Command("jialing", append([]string{"start", "--json", "--http.addr", "127.0.0.1:0", "--dir", args[0]}, args[1:]...)...)
+	cmd.Dir = ts.Getenv("WORK")
+	cmd.Stderr = &n.stderr
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	n.cmd = cmd
+	ts.Defer(func() { // a script that failed leaves it running
+		if n.cmd != nil {
+			_ = n.cmd.Process.Kill()
+			_ = n.cmd.Wait()
+		}
+	})
+	var view startView
+	if err := json.NewDecoder(out).Decode(&view); err != nil {
+		_ = cmd.Wait()
+		n.cmd = nil
+		ts.Fatalf("the node did not start: %v\n%s", err, n.stderr.String())
+	}
+	ts.Setenv("RPC", view.HTTP)
+	ts.Setenv("WS", view.WebSocket)
+}
+
+func stopNode(ts *testscript.TestScript, _ bool, _ []string) {
+	n := ts.Value(nodeKey{}).(*runningNode)
+	ts.Check(n.cmd.Process.Signal(os.Interrupt))
+	err := n.cmd.Wait()
+	n.cmd = nil
+	if err != nil || !strings.HasSuffix(n.stderr.String(), "stopped\n") {
+		ts.Fatalf("the node ended with %v\n%s", err, n.stderr.String())
+	}
+}
+
+func killNode(ts *testscript.TestScript, _ bool, _ []string) {
+	n := ts.Value(nodeKey{}).(*runningNode)
+	ts.Check(n.cmd.Process.Kill())
+	_ = n.cmd.Wait() // killed
+	n.cmd = nil
+}
+
+func wantExit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exit CODE COMMAND [ARGUMENT...]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		exited, ok := err.(*exec.ExitError)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		code = strconv.Itoa(exited.ExitCode())
+	}
+	if code != args[0] {
+		ts.Fatalf("exit code %s, want %s", code, args[0])
+	}
+}
+
+// match sets a variable to the first group of a pattern in the last output.
+func match(ts *testscript.TestScript, _ bool, args []string) {
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("no %s in the output", args[1])
+	}
+	ts.Setenv(args[0], found[1])
+}
+
+// listen occupies a port for the rest of the script.
+func listen(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+	ts.Setenv(args[0], l.Addr().String())
+}
