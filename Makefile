@@ -9,7 +9,7 @@ build: ## one binary: bin/jialing
 	$(GO) build -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/jialing
 
 demo: build ## a chain in ./demo-data, contracts, 1,000 transfers, a notarised file; serves until Ctrl-C
-	$(BIN) demo --dir demo-data --fresh
+	$(BIN) demo --dir demo-data $(DEMO)
 
 test: ## everything that CI runs but the linters
 	$(GO) test -timeout 20m ./...
