@@ -52,7 +52,8 @@ type node struct {
 	http, ws string
 	fees     bool // whether gas costs something
 	chainID  *big.Int
-	// chargesTip: gas is free, but a tip that is offered is taken. Foundry and Hardhat offer 1 wei unless told otherwise.
+	// chargesTip: gas is free, but a tip that is offered is taken. Foundry and Hardhat offer 1 wei unless they are told
+	// not to. False would say that they need not be told.
 	chargesTip bool
 	client     *ethclient.Client
 
@@ -75,7 +76,7 @@ var chains = []chain{
 
 // open starts the chain, or connects to the one that the environment names. It ends with the test.
 func open(t *testing.T, c chain) *node {
-	n := &node{fees: c.fees, funder: funder}
+	n := &node{fees: c.fees, chargesTip: !c.fees, funder: funder}
 	reference := os.Getenv("REFERENCE")
 	switch {
 	case os.Getenv("JIALING_HTTP_URL") != "" || os.Getenv("JIALING_HTTP_URL_FEES") != "":
@@ -106,7 +107,6 @@ func open(t *testing.T, c chain) *node {
 	n.chainID, err = n.client.ChainID(ctx)
 	require.NoError(t, err)
 	if reference == "anvil" {
-		n.chargesTip = !c.fees
 		address := crypto.PubkeyToAddress(n.funder.PublicKey)
 		balance := new(big.Int).Mul(ether, big.NewInt(1_000_000))
 		require.NoError(t, n.client.Client().CallContext(ctx, nil, "anvil_setBalance", address, "0x"+balance.Text(16)))
@@ -165,15 +165,15 @@ func startJialing(t *testing.T, c chain) (httpURL, wsURL string) {
 		require.NoError(t, err, "build cmd/jialing: %s", out)
 	}
 	dir := filepath.Join(t.TempDir(), "chain")
-	alloc := crypto.PubkeyToAddress(funder.PublicKey).Hex() + "=" + new(big.Int).Mul(ether, big.NewInt(1_000_000)).String()
-	args := []string{"init", "--dir", dir, "--chain-id", strconv.FormatUint(c.chainID, 10), "--alloc", alloc}
+	fees := "zero"
 	if c.fees {
-		args = append(args, "--fees")
+		fees = "market"
 	}
-	out, err := exec.Command(bin, args...).CombinedOutput()
+	out, err := exec.Command(bin, "init", "--dir", dir, "--chain-id", strconv.FormatUint(c.chainID, 10), "--fees", fees,
+		"--alloc", crypto.PubkeyToAddress(funder.PublicKey).Hex()+"=1000000ether").CombinedOutput()
 	require.NoError(t, err, "jialing init: %s", out)
 
-	found := start(t, exec.Command(bin, "start", "--dir", dir, "--http.addr", "127.0.0.1:0", "--ws.addr", "127.0.0.1:0"),
+	found := start(t, exec.Command(bin, "start", "--dir", dir, "--http.addr", "127.0.0.1:0"),
 		regexp.MustCompile(`http://127\.0\.0\.1:\d+`), regexp.MustCompile(`ws://127\.0\.0\.1:\d+`))
 	return found[0], found[1]
 }
