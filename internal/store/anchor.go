@@ -71,6 +71,5 @@ func (s *Store) checkAnchor() error {
 			"damaged or missing; restore the folder from a backup, or remove it and fetch the chain again",
 			ErrCorrupt, s.fs.PathJoin(s.cfg.Dir, anchorName), s.anchor.block, s.anchor.decided, block, decided)
 	}
-	s.fs.releaseRemovals()
 	return nil
 }

@@ -44,6 +44,20 @@ func (b *batch) delete(key []byte) {
 	op.Finish() //nolint:errcheck // nil for a batch without an index
 }
 
+// singleDelete deletes a key that was set once.
+func (b *batch) singleDelete(key []byte) {
+	op := b.b.SingleDeleteDeferred(len(key))
+	copy(op.Key, key)
+	op.Finish() //nolint:errcheck // nil for a batch without an index
+}
+
+func (b *batch) deleteRange(lo, hi []byte) {
+	op := b.b.DeleteRangeDeferred(len(lo), len(hi))
+	copy(op.Key, lo)
+	copy(op.Value, hi)
+	op.Finish() //nolint:errcheck // nil for a batch without an index
+}
+
 // setOrDelete writes a flat record; an empty one is none.
 func (b *batch) setOrDelete(key, record []byte) {
 	if len(record) == 0 {

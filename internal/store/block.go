@@ -176,8 +176,10 @@ func included(txs chain.Txs, excluded []exclusion) chain.Txs {
 }
 
 // excluded reads the positions that the block at height left out, ascending.
-func (s *Store) excluded(height uint64) ([]exclusion, error) {
-	record, err := s.get(heightKey(tableExclusions, height))
+func (s *Store) excluded(height uint64) ([]exclusion, error) { return s.excludedFrom(s.db, height) }
+
+func (s *Store) excludedFrom(r pebble.Reader, height uint64) ([]exclusion, error) {
+	record, err := s.getFrom(r, heightKey(tableExclusions, height))
 	if err != nil || record == nil {
 		return nil, err
 	}
@@ -380,9 +382,17 @@ func (s *Store) Receipts(height uint64) (types.Receipts, error) {
 	if err != nil {
 		return nil, err
 	}
+	receipts, err := s.receiptsFrom(s.db, block)
+	if err != nil {
+		return nil, fmt.Errorf("receipts of block %d: %w", height, err)
+	}
+	return receipts, nil
+}
+
+func (s *Store) receiptsFrom(r pebble.Reader, block *chain.Block) (types.Receipts, error) {
 	out := make(types.Receipts, 0, len(block.Txs))
-	lo := heightKey(tableReceipts, height)
-	err = s.scan(s.db, lo, prefixEnd(lo), func(key, value []byte) error {
+	lo := heightKey(tableReceipts, block.Height())
+	err := s.scan(r, lo, prefixEnd(lo), func(key, value []byte) error {
 		c, err := decodeReceiptChunk(value, binary.BigEndian.Uint16(key[1+heightSize:]))
 		if err != nil {
 			return s.corrupt(err)
@@ -404,8 +414,5 @@ func (s *Store) Receipts(height uint64) (types.Receipts, error) {
 	if err == nil && len(out) != len(block.Txs) {
 		err = s.corrupt(fmt.Errorf("%d receipts for %d transactions", len(out), len(block.Txs)))
 	}
-	if err != nil {
-		return nil, fmt.Errorf("receipts of block %d: %w", height, err)
-	}
-	return out, nil
+	return out, err
 }

@@ -57,6 +57,8 @@ type ledger struct {
 	genesis *chain.Genesis
 	key     *ecdsa.PrivateKey
 	nonce   uint64
+	// dataSize bounds the random call data of transactions.
+	dataSize int
 
 	header    *chain.Header
 	decision  crypto.Hash
@@ -88,7 +90,7 @@ func newLedger(tb testing.TB, seed uint64) *ledger {
 	tb.Helper()
 	key, err := gethcrypto.ToECDSA(common.LeftPadBytes([]byte{7}, 32))
 	require.NoError(tb, err)
-	l := &ledger{tb: tb, rng: rand.New(rand.NewPCG(seed, 1)), suite: intl.Suite{}, genesis: testGenesis(tb), key: key}
+	l := &ledger{tb: tb, rng: rand.New(rand.NewPCG(seed, 1)), suite: intl.Suite{}, genesis: testGenesis(tb), key: key, dataSize: 100}
 	state := modelState{map[common.Address]chain.Account{}, map[slotID]common.Hash{}}
 	for _, c := range l.genesis.Writes(func(b []byte) common.Hash { return gethcrypto.Keccak256Hash(b) }) {
 		state.accounts[c.Address] = *c.Account
@@ -226,7 +228,7 @@ func (l *ledger) work(n int, writes chain.WriteSet, state modelState) *work {
 	e := &chain.Executed{Decision: d, Writes: writes, Block: &chain.Block{}}
 	wk := &work{decision: d, executed: e, state: state}
 	for range n {
-		tx := l.tx(make([]byte, l.rng.IntN(100)))
+		tx := l.tx(l.randomData())
 		d.Txs = append(d.Txs, tx.Hash())
 		wk.txs = append(wk.txs, tx)
 		if l.rng.IntN(8) == 0 {
@@ -244,6 +246,14 @@ func (l *ledger) work(n int, writes chain.WriteSet, state modelState) *work {
 	l.blocks = append(l.blocks, e)
 	l.states = append(l.states, state)
 	return wk
+}
+
+func (l *ledger) randomData() []byte {
+	b := make([]byte, l.rng.IntN(l.dataSize))
+	for i := range b {
+		b[i] = byte(l.rng.Uint32())
+	}
+	return b
 }
 
 func (l *ledger) randomLog() *types.Log {

@@ -47,7 +47,7 @@ func (c *Config) Validate() error {
 		{"BlockCacheBytes", c.BlockCacheBytes, 1 << 20},
 		{"StateCacheBytes", c.StateCacheBytes, 1 << 20},
 		{"CommitmentBytes", c.CommitmentBytes, 1 << 20},
-		{"MemTableBytes", int64(c.MemTableBytes), 1 << 20},
+		{"MemTableBytes", int64(c.MemTableBytes), 256 << 10},
 	} {
 		if f.value < f.min {
 			return fmt.Errorf("store: %s is %d, at least %d", f.name, f.value, f.min)

@@ -96,7 +96,11 @@ func (s *Store) LastDecision() (*chain.Decision, error) {
 
 // Decision returns the decision at height with its transactions, verified. Safe for concurrent use; ErrUnknownBlock above the last one and for height 0.
 func (s *Store) Decision(height uint64) (*chain.Decision, chain.Txs, error) {
-	record, err := s.get(heightKey(tableDecisions, height))
+	return s.decisionFrom(s.db, height)
+}
+
+func (s *Store) decisionFrom(r pebble.Reader, height uint64) (*chain.Decision, chain.Txs, error) {
+	record, err := s.getFrom(r, heightKey(tableDecisions, height))
 	if err != nil {
 		return nil, nil, fmt.Errorf("decision %d: %w", height, err)
 	}
@@ -107,7 +111,7 @@ func (s *Store) Decision(height uint64) (*chain.Decision, chain.Txs, error) {
 	if err != nil || d.Height != height {
 		return nil, nil, s.corrupt(fmt.Errorf("decision %d: %w", height, err))
 	}
-	txs, err := s.bodies(height, n)
+	txs, err := s.bodies(r, height, n)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -116,10 +120,10 @@ func (s *Store) Decision(height uint64) (*chain.Decision, chain.Txs, error) {
 }
 
 // bodies reads the n transactions of the decision at height, in decided order.
-func (s *Store) bodies(height uint64, n int) (chain.Txs, error) {
+func (s *Store) bodies(r pebble.Reader, height uint64, n int) (chain.Txs, error) {
 	txs := make(chain.Txs, 0, n)
 	lo := heightKey(tableBodies, height)
-	err := s.scan(s.db, lo, prefixEnd(lo), func(key, value []byte) error {
+	err := s.scan(r, lo, prefixEnd(lo), func(key, value []byte) error {
 		c, err := decodeBodyChunk(append([]byte(nil), value...))
 		if err != nil {
 			return s.corrupt(fmt.Errorf("decision %d: %w", height, err))

@@ -64,6 +64,14 @@ func (c *termCollector) add(kind byte, value []byte, tx uint32) {
 
 // writeLogIndex puts a block's postings into the batch.
 func writeLogIndex(b *batch, height uint64, receipts types.Receipts) {
+	_ = eachPosting(receipts, func(fragment uint64, posting []byte) error { // fails only if the function does
+		b.setFragment(tableLogs, fragment, height, posting)
+		return nil
+	})
+}
+
+// eachPosting calls fn for every term of a block, ascending by fragment, until it fails; posting is valid during the call only.
+func eachPosting(receipts types.Receipts, fn func(fragment uint64, posting []byte) error) error {
 	c := termCollector{terms: make([]logTerm, 0, 5*len(receipts))}
 	for i, r := range receipts {
 		if len(r.Logs) > 0 {
@@ -93,8 +101,11 @@ func writeLogIndex(b *batch, height uint64, receipts types.Receipts) {
 			}
 		}
 		posting = appendPosting(posting[:0], txs)
-		b.setFragment(tableLogs, fragment, height, posting)
+		if err := fn(fragment, posting); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // appendPosting encodes ascending indexes without duplicates.

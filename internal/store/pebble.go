@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -95,12 +97,31 @@ func (s *Store) openPebble() error {
 	return s.Err()
 }
 
-// openError explains why Pebble refused the folder. Its texts name the file.
+// openError explains why Pebble refused the folder, with the files that it may mean: its own texts name tables, but neither log nor manifest.
 func (s *Store) openError(err error) error {
 	if isPermission(err) {
 		return err
 	}
-	return fmt.Errorf("%w, nothing was changed: %w; restore the folder from a backup, or remove it and fetch the chain again", ErrCorrupt, err)
+	var files []string
+	if names, listErr := s.fs.List(s.cfg.Dir); listErr == nil {
+		for _, n := range names {
+			if strings.HasSuffix(n, ".log") || strings.HasPrefix(n, "MANIFEST-") {
+				files = append(files, n)
+			}
+		}
+	}
+	return fmt.Errorf("%w, nothing was removed: %w (log and manifest: %s); restore the folder from a backup, or remove it and fetch the chain again",
+		ErrCorrupt, err, strings.Join(files, ", "))
+}
+
+// isLocked tells a lock that somebody holds from one that could not be tried.
+func isLocked(err error) bool {
+	for _, e := range []error{os.ErrPermission, os.ErrNotExist, syscall.ENOSPC, syscall.EROFS, syscall.EIO, syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, e) {
+			return false
+		}
+	}
+	return true
 }
 
 func isPermission(err error) bool { return errors.Is(err, os.ErrPermission) }

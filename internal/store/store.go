@@ -47,6 +47,7 @@ type Store struct {
 
 	decisionMu    sync.Mutex
 	certificateMu sync.Mutex
+	pruneMu       sync.Mutex
 
 	stageMu sync.Mutex
 	// staged are the layers between the head and the tip, oldest first.
@@ -91,8 +92,8 @@ func (s *Store) open() error {
 	}
 	lock, err := pebble.LockDirectory(s.cfg.Dir, s.fs)
 	if err != nil {
-		if isPermission(err) {
-			return err
+		if !isLocked(err) {
+			return fmt.Errorf("lock: %w", err)
 		}
 		return fmt.Errorf("%w: stop that process, or choose another folder (%w)", ErrLocked, err)
 	}
@@ -120,6 +121,7 @@ func (s *Store) open() error {
 			return err
 		}
 	}
+	s.fs.releaseRemovals()
 	s.pruner = newPruner(s)
 	return nil
 }

@@ -1,0 +1,460 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	gethcrypto "github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/store/mpt"
+)
+
+// Progress is told how far long work has come: the name of the step, and done of total units of it (blocks, or accounts, whose total is unknown and 0).
+// It may be nil.
+type Progress func(step string, done, total uint64)
+
+func (p Progress) report(step string, done, total uint64) {
+	if p != nil {
+		p(step, done, total)
+	}
+}
+
+// Check reads everything and verifies it against the hashes that hold it together, on one snapshot; the chain may go on meanwhile. The first contradiction ends it
+// with an error that wraps ErrCorrupt and names the place.
+//
+//   - every block: hash, parent links (Keccak and suite), decision and its link, transactions root, receipts root, bloom, gas used, indexes of block,
+//     transactions and logs, certificate;
+//   - the state: every node of the account trie and all storage tries recomputed from the flat state, up to the head's state root; code by its hash;
+//   - the history: every index entry leads to its diff entry and back, and every retained block's state root follows from undoing the diffs, as far as
+//     MaxProofChanges goes.
+//
+// What it cannot verify: the ledger digests, which cover plain keys and need re-execution (export and import do that), and the engine's proofs in decisions.
+func (s *Store) Check(ctx context.Context, progress Progress) error {
+	if s.head.Load() == nil {
+		return ErrEmpty
+	}
+	snap := s.db.NewSnapshot()
+	defer snap.Close()
+	c := checker{s: s, snap: snap, ctx: ctx, progress: progress}
+	for _, step := range []struct {
+		name string
+		run  func() error
+	}{{"blocks", c.blocks}, {"state", c.state}, {"history", c.history}} {
+		if err := step.run(); err != nil {
+			return fmt.Errorf("check %s: %w", step.name, err)
+		}
+	}
+	return nil
+}
+
+type checker struct {
+	s        *Store
+	snap     *pebble.Snapshot
+	ctx      context.Context //nolint:containedctx // lives for one call of Check
+	progress Progress
+	head     *chain.Header
+}
+
+func (c *checker) bad(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrCorrupt, fmt.Sprintf(format, args...))
+}
+
+func (c *checker) get(key []byte) ([]byte, error) { return c.s.getFrom(c.snap, key) }
+
+// blocks walks the chain from the genesis.
+func (c *checker) blocks() error {
+	record, err := c.get(metaHead)
+	if err != nil {
+		return err
+	}
+	if len(record) != 8+hashSize {
+		return c.bad("head record of %d bytes", len(record))
+	}
+	top := binary.BigEndian.Uint64(record)
+	var parent *chain.Header
+	var decision crypto.Hash
+	for height := uint64(0); height <= top; height++ {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		header, hash, err := c.s.header(c.snap, height)
+		if err != nil {
+			return fmt.Errorf("block %d: %w", height, err)
+		}
+		if err := c.block(header, hash, parent, &decision); err != nil {
+			return fmt.Errorf("block %d: %w", height, err)
+		}
+		parent = header
+		c.progress.report("blocks", height+1, top+1)
+	}
+	c.head = parent
+	return c.decisionsAbove(top, decision)
+}
+
+// decisionsAbove checks those that wait to be executed.
+func (c *checker) decisionsAbove(top uint64, parent crypto.Hash) error {
+	record, err := c.get(metaDecided)
+	if err != nil {
+		return err
+	}
+	if len(record) != 8+hashSize {
+		return c.bad("decided record of %d bytes", len(record))
+	}
+	last := binary.BigEndian.Uint64(record)
+	for height := top + 1; height <= last; height++ {
+		if _, _, err := c.decision(height, &parent); err != nil {
+			return fmt.Errorf("decision %d: %w", height, err)
+		}
+	}
+	if parent != crypto.Hash(record[8:]) && last > 0 {
+		return c.bad("decision %d has hash %s, recorded is %s", last, parent, crypto.Hash(record[8:]))
+	}
+	return nil
+}
+
+func (c *checker) block(header *chain.Header, hash common.Hash, parent *chain.Header, decision *crypto.Hash) error {
+	height := header.Number.Uint64()
+	if got := header.Hash(); got != hash {
+		return c.bad("its header hashes to %s, recorded is %s", got, hash)
+	}
+	if value, err := c.get(fragmentKey(tableHashes, hashFragment(hash), height)); err != nil || value == nil {
+		return c.missing("block index entry", err)
+	}
+	if parent == nil {
+		return nil
+	}
+	extra, err := chain.DecodeExtra(header.Extra)
+	if err != nil {
+		return c.bad("%v", err)
+	}
+	suiteParent, err := chain.HeaderHash(c.s.suite, parent)
+	if err != nil {
+		return err
+	}
+	if header.ParentHash != parent.Hash() || extra.Parent != suiteParent {
+		return c.bad("it does not follow block %d", height-1)
+	}
+	d, txs, err := c.decision(height, decision)
+	if err != nil {
+		return err
+	}
+	if extra.Decision != *decision {
+		return c.bad("its header names decision %s, stored is %s", extra.Decision, *decision)
+	}
+	excluded, err := c.exclusions(height, len(d.Txs))
+	if err != nil {
+		return err
+	}
+	if err := c.txIndex(d); err != nil {
+		return err
+	}
+	txs = included(txs, excluded)
+	if root := txs.Root(); root != header.TxHash {
+		return c.bad("transactions root is %s, the header says %s", root, header.TxHash)
+	}
+	receipts, err := c.receipts(header, hash, txs)
+	if err != nil {
+		return err
+	}
+	if err := c.logIndex(height, receipts); err != nil {
+		return err
+	}
+	return c.certificate(height, hash)
+}
+
+func (c *checker) missing(what string, err error) error {
+	if err != nil {
+		return err
+	}
+	return c.bad("%s is missing", what)
+}
+
+// decision checks the decision at height against its parent, which becomes its hash.
+func (c *checker) decision(height uint64, parent *crypto.Hash) (*chain.Decision, chain.Txs, error) {
+	d, txs, err := c.s.decisionFrom(c.snap, height)
+	if err != nil {
+		return nil, nil, err
+	}
+	record, err := c.get(heightKey(tableDecisions, height))
+	if err != nil {
+		return nil, nil, err
+	}
+	hash := d.Hash(c.s.suite)
+	switch {
+	case d.Parent != *parent:
+		return nil, nil, c.bad("its decision does not follow decision %d", height-1)
+	case len(record) < hashSize || crypto.Hash(record[:hashSize]) != hash:
+		return nil, nil, c.bad("its decision hashes to %s, recorded is another", hash)
+	}
+	*parent = hash
+	return d, txs, nil
+}
+
+func (c *checker) exclusions(height uint64, decided int) ([]exclusion, error) {
+	excluded, err := c.s.excludedFrom(c.snap, height)
+	if err == nil && len(excluded) > 0 && int(excluded[len(excluded)-1].Position) >= decided {
+		err = c.bad("it leaves out transaction %d of %d", excluded[len(excluded)-1].Position, decided)
+	}
+	return excluded, err
+}
+
+func (c *checker) txIndex(d *chain.Decision) error {
+	for i, hash := range d.Txs {
+		key := binary.BigEndian.AppendUint16(fragmentKey(tableTxs, hashFragment(hash), d.Height), uint16(i))
+		if value, err := c.get(key); err != nil || value == nil {
+			return c.missing(fmt.Sprintf("index entry of transaction %s", hash), err)
+		}
+	}
+	return nil
+}
+
+func (c *checker) receipts(header *chain.Header, hash common.Hash, txs chain.Txs) (types.Receipts, error) {
+	receipts, err := c.s.receiptsFrom(c.snap, &chain.Block{Header: header, Hash: hash, Txs: txs})
+	if err != nil {
+		return nil, err
+	}
+	if root := chain.ReceiptsRoot(receipts); root != header.ReceiptHash {
+		return nil, c.bad("receipts root is %s, the header says %s", root, header.ReceiptHash)
+	}
+	if n := len(receipts); n > 0 && receipts[n-1].CumulativeGasUsed != header.GasUsed {
+		return nil, c.bad("its receipts used %d gas, the header says %d", receipts[n-1].CumulativeGasUsed, header.GasUsed)
+	}
+	if bloom := types.MergeBloom(receipts); bloom != header.Bloom {
+		return nil, c.bad("its logs do not give the header's bloom")
+	}
+	return receipts, nil
+}
+
+// logIndex builds the block's postings again and compares.
+func (c *checker) logIndex(height uint64, receipts types.Receipts) error {
+	return eachPosting(receipts, func(fragment uint64, posting []byte) error {
+		value, err := c.get(fragmentKey(tableLogs, fragment, height))
+		if err != nil {
+			return err
+		}
+		if value == nil || !bytes.Equal(value, posting) {
+			return c.bad("its log index differs from its receipts")
+		}
+		return nil
+	})
+}
+
+func (c *checker) certificate(height uint64, hash common.Hash) error {
+	value, err := c.get(heightKey(tableCertificates, height))
+	if err != nil || value == nil {
+		return err
+	}
+	cert, err := chain.DecodeCertificate(value)
+	if err != nil {
+		return c.bad("%v", err)
+	}
+	if cert.Height != height || cert.Block != hash {
+		return c.bad("its certificate names block %d %s", cert.Height, cert.Block)
+	}
+	return nil
+}
+
+// state recomputes all tries from the flat state.
+func (c *checker) state() error {
+	r := dbReader{c.s, c.snap}
+	if err := mpt.Check(layout, r, common.Hash{}, c.head.Root); err != nil {
+		return c.s.corrupt(err)
+	}
+	accounts := uint64(0)
+	lo := []byte{tableAccounts}
+	err := c.s.scan(c.snap, lo, prefixEnd(lo), func(key, record []byte) error {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		a, err := decodeAccount(record)
+		if err != nil {
+			return c.bad("account %x: %v", key[1:], err)
+		}
+		owner := common.Hash(key[1:])
+		if a.root != types.EmptyRootHash {
+			if err := mpt.Check(layout, r, owner, a.root); err != nil {
+				return c.s.corrupt(err)
+			}
+		}
+		if accounts++; accounts%1000 == 0 {
+			c.progress.report("state", accounts, 0)
+		}
+		return c.code(a.CodeHash)
+	})
+	if err != nil {
+		return err
+	}
+	c.progress.report("state", accounts, accounts)
+	return c.strays()
+}
+
+func (c *checker) code(hash common.Hash) error {
+	if hash == chain.EmptyCodeHash {
+		return nil
+	}
+	code, err := c.get(codeKey(hash))
+	if err != nil {
+		return err
+	}
+	if gethcrypto.Keccak256Hash(code) != hash {
+		return c.bad("code %s is missing or altered", hash)
+	}
+	return nil
+}
+
+// strays looks for slots whose account has no storage.
+func (c *checker) strays() error {
+	it, err := c.snap.NewIter(&pebble.IterOptions{LowerBound: []byte{tableSlots}, UpperBound: []byte{tableSlots + 1}})
+	if err != nil {
+		return c.s.readError(err)
+	}
+	defer it.Close()
+	for ok := it.First(); ok; {
+		if len(it.Key()) != slotKeySize {
+			return c.bad("slot key of %d bytes", len(it.Key()))
+		}
+		owner := common.Hash(it.Key()[1:])
+		key := accountKey(&owner)
+		record, err := c.get(key[:])
+		if err != nil {
+			return err
+		}
+		if a, err := decodeAccount(record); err != nil || a.root == types.EmptyRootHash {
+			return c.bad("account %x has slots but no storage root (%v)", owner, err)
+		}
+		ok = it.SeekGE(prefixEnd(append([]byte{tableSlots}, owner[:]...)))
+	}
+	if err := it.Error(); err != nil {
+		return c.s.readError(err)
+	}
+	return nil
+}
+
+// history checks diffs and their index against each other, and undoes the diffs as far as they reach.
+func (c *checker) history() error {
+	top, oldest := c.head.Number.Uint64(), c.s.oldest.Load()
+	entries := uint64(0)
+	for height := oldest + 1; height <= top; height++ {
+		n, err := c.diff(height)
+		if err != nil {
+			return fmt.Errorf("block %d: %w", height, err)
+		}
+		entries += n
+		c.progress.report("history", height-oldest, top-oldest)
+	}
+	indexed := uint64(0)
+	lo := []byte{tableChanges}
+	err := c.s.scan(c.snap, lo, prefixEnd(lo), func(key, value []byte) error {
+		if len(key) != 1+fragmentSize+heightSize {
+			return c.bad("change index: key of %d bytes", len(key))
+		}
+		chunks, err := decodeChunkList(value)
+		if err != nil {
+			return c.bad("%v", err)
+		}
+		if h := decodeHeight(key[1+fragmentSize:]); h > oldest {
+			for _, chunk := range chunks {
+				if v, err := c.get(chunkKey(tableDiffs, h, chunk)); err != nil || v == nil {
+					return c.missing(fmt.Sprintf("chunk %d of the diff of block %d", chunk, h), err)
+				}
+			}
+			indexed++
+		}
+		return c.ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	if indexed > entries {
+		return c.bad("the change index has %d entries for %d changes", indexed, entries)
+	}
+	return c.undo(oldest, top)
+}
+
+// diff checks that every entry of one block's diff is found through the index.
+func (c *checker) diff(height uint64) (entries uint64, err error) {
+	lo := heightKey(tableDiffs, height)
+	next := 0
+	var last []byte
+	err = c.s.scan(c.snap, lo, prefixEnd(lo), func(key, chunk []byte) (err error) {
+		number := binary.BigEndian.Uint16(key[1+heightSize:])
+		if int(number) != next {
+			return c.bad("its diff lacks chunk %d", next)
+		}
+		next++
+		walkErr := walkDiffChunk(chunk, func(flat, _ []byte) bool {
+			if bytes.Compare(last, flat) >= 0 {
+				err = c.bad("its diff is out of order")
+				return false
+			}
+			last = append(last[:0], flat...)
+			entries++
+			var value []byte
+			if value, err = c.get(fragmentKey(tableChanges, flatFragment(flat), height)); err != nil || value == nil {
+				err = c.missing("an entry of the change index", err)
+				return false
+			}
+			chunks, decodeErr := decodeChunkList(value)
+			for _, n := range chunks {
+				if n == number {
+					return true
+				}
+			}
+			err = c.bad("its change index points elsewhere (%v)", decodeErr)
+			return false
+		})
+		if walkErr != nil {
+			return c.bad("%v", walkErr)
+		}
+		return err
+	})
+	return entries, err
+}
+
+// undo verifies the state root of every retained block as far back as MaxProofChanges.
+func (c *checker) undo(oldest, top uint64) error {
+	r := dbReader{c.s, c.snap}
+	accounts := mpt.NewView(layout, r, common.Hash{}, c.head.Root)
+	undone := 0
+	var leaf []byte
+	for height := top; height > oldest && undone < MaxProofChanges; height-- {
+		err := c.s.diffAt(c.snap, height, func(key, record []byte) (err error) {
+			if len(key) != accountKeySize {
+				return nil
+			}
+			undone++
+			leaf = leaf[:0]
+			if record != nil {
+				if leaf, err = mpt.AccountLeaf(leaf, record); err != nil {
+					return c.bad("%v", err)
+				}
+			}
+			return accounts.Update(common.Hash(key[1:]), leaf)
+		})
+		if err != nil {
+			return fmt.Errorf("undo block %d: %w", height, err)
+		}
+		root, err := accounts.Hash()
+		if err != nil {
+			return c.s.corrupt(err)
+		}
+		header, _, err := c.s.header(c.snap, height-1)
+		if err != nil {
+			return err
+		}
+		if root != header.Root {
+			return c.bad("undoing block %d gives state root %s, the header of block %d says %s", height, root, height-1, header.Root)
+		}
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
