@@ -39,7 +39,7 @@ func (d *demonstration) sign(ctx context.Context) (*demoLoad, error) {
 	if err != nil {
 		return nil, err
 	}
-	step, end := d.progress("signing")
+	step, end := d.progress()
 	defer end()
 	for i := range d.flags.transfers {
 		who := i % d.flags.senders
@@ -54,7 +54,7 @@ func (d *demonstration) sign(ctx context.Context) (*demoLoad, error) {
 			return nil, err
 		}
 		load.raws[who] = append(load.raws[who], raw)
-		step(uint64(i+1), uint64(d.flags.transfers))
+		step("signing", uint64(i+1), uint64(d.flags.transfers))
 	}
 	return load, nil
 }

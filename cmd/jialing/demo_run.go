@@ -47,6 +47,7 @@ type demoView struct {
 	LatencyP50   float64        `json:"latencyP50Millis"`
 	LatencyP99   float64        `json:"latencyP99Millis"`
 	GasUsed      uint64         `json:"transferGas"`
+	BaseFee      string         `json:"baseFee"`
 	Head         uint64         `json:"head"`
 	Finalized    uint64         `json:"finalized"`
 	Document     string         `json:"document"`
@@ -102,6 +103,7 @@ func (d *demonstration) run(ctx context.Context) (err error) {
 	}
 	v := &d.shown
 	v.ChainID, v.RPC, v.Token, v.Evidence = d.node.ChainID, d.node.HTTP, d.token.Address, d.evidence
+	v.BaseFee = formatAmount(head.BaseFee)
 	v.Head, v.Finalized, v.TotalSeconds = head.Number.Uint64(), final.Number.Uint64(), time.Since(start).Seconds()
 	return d.print(v, v.text)
 }
@@ -274,7 +276,7 @@ func (v *demoView) text(w io.Writer) {
 	fmt.Fprintf(w, "transfers\t%d from %d accounts, all succeeded, in %d blocks\n", v.Transfers, v.Senders, v.Blocks)
 	fmt.Fprintf(w, "throughput\t%.0f transfers/s over %.2f s (sending included, signing not)\n", v.PerSecond, v.Seconds)
 	fmt.Fprintf(w, "latency\tp50 %.0f ms, p99 %.0f ms, from sending to hearing of the durable block\n", v.LatencyP50, v.LatencyP99)
-	fmt.Fprintf(w, "gas\t%d, %d per transfer, free of charge\n", v.GasUsed, v.GasUsed/uint64(v.Transfers))
+	fmt.Fprintf(w, "gas\t%d, %d per transfer, base fee %s\n", v.GasUsed, v.GasUsed/uint64(v.Transfers), v.BaseFee)
 	fmt.Fprintf(w, "notarised\t%s, SHA-256 %s\n", v.Document, v.Digest)
 	fmt.Fprintf(w, "proof\t%s (%d bytes) holds offline: signed by %v, %s\n", v.Proof, v.ProofBytes, v.ProvenBy, v.ProvenTime.Format(timeLayout))
 	fmt.Fprintf(w, "altered\t%s: %s\n", v.Alteration, v.Refusal)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
@@ -55,16 +56,26 @@ func (c *cli) printError(err error) {
 // warn tells something on stderr that is no failure.
 func (c *cli) warn(format string, args ...any) { fmt.Fprintf(c.err, format+"\n", args...) }
 
-// progress returns a function to call with how far long work has come, and one to call when it ends. It draws on a terminal only.
-func (c *cli) progress(what string) (step func(done, total uint64), end func()) {
+// progress returns a function to call with how far long work has come, and one to call when it ends. It draws on a terminal only. A total of 0
+// is unknown.
+func (c *cli) progress() (step func(what string, done, total uint64), end func()) {
 	if f, ok := c.err.(*os.File); !ok || c.json || !term.IsTerminal(int(f.Fd())) {
-		return func(uint64, uint64) {}, func() {}
+		return func(string, uint64, uint64) {}, func() {}
 	}
-	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(c.err), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowCount(), progressbar.OptionThrottle(65_000_000), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
-	step = func(done, total uint64) {
-		if bar.GetMax64() != int64(total) {
-			bar.ChangeMax64(int64(total))
+	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(c.err), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionFullWidth())
+	was := ""
+	step = func(what string, done, total uint64) {
+		if what != was {
+			was = what
+			bar.Describe(what)
+		}
+		limit := int64(total)
+		if total == 0 {
+			limit = -1
+		}
+		if bar.GetMax64() != limit {
+			bar.ChangeMax64(limit)
 		}
 		_ = bar.Set64(int64(done)) // a bar that cannot draw is no reason to stop the work
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 type startFlags struct {
-	dir, httpAddr, wsAddr, logLevel, logFormat string
+	dir, httpAddr, wsAddr, pprofAddr, logLevel, logFormat string
 }
 
 func (c *cli) startCommand() *cobra.Command {
@@ -32,6 +32,7 @@ nothing either. Settings are in the folder's node.toml; the flags here go before
 	dirFlag(cmd, &f.dir)
 	cmd.Flags().StringVar(&f.httpAddr, "http.addr", "", "host:port for JSON-RPC over HTTP and WebSocket (port 0 takes a free one)")
 	cmd.Flags().StringVar(&f.wsAddr, "ws.addr", "", "host:port for WebSocket alone, apart from HTTP")
+	cmd.Flags().StringVar(&f.pprofAddr, "pprof.addr", "", "host:port for Go's profiles of this process, for developers; keep it on loopback (default none)")
 	cmd.Flags().StringVar(&f.logLevel, "log.level", "warn", "debug, info (every block), warn or error")
 	cmd.Flags().StringVar(&f.logFormat, "log.format", "text", "text or json")
 	return cmd
@@ -46,6 +47,7 @@ type startView struct {
 	Head      uint64      `json:"head"`
 	HeadHash  common.Hash `json:"headHash"`
 	Finalized uint64      `json:"finalized"`
+	Pprof     string      `json:"pprof,omitempty"`
 }
 
 func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) error {
@@ -66,6 +68,11 @@ func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) erro
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
 	}
+	pprof, closeProfiles, err := serveProfiles(f.pprofAddr)
+	if err != nil {
+		return err
+	}
+	defer closeProfiles()
 	n, err := node.New(cfg, version, log)
 	if err != nil {
 		return err
@@ -79,7 +86,7 @@ func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) erro
 		return err
 	case <-n.Ready():
 	}
-	if err := c.printStart(ctx, n); err != nil {
+	if err := c.printStart(ctx, n, pprof); err != nil {
 		cancel()
 		<-ended
 		return err
@@ -94,11 +101,11 @@ func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) erro
 // summaryTimeout bounds the questions that the summary asks of the node itself.
 const summaryTimeout = 10 * time.Second
 
-func (c *cli) printStart(ctx context.Context, n *node.Node) error {
+func (c *cli) printStart(ctx context.Context, n *node.Node, pprof string) error {
 	ctx, cancel := context.WithTimeout(ctx, summaryTimeout)
 	defer cancel()
 	g := n.Genesis()
-	v := startView{Name: g.Name, ChainID: g.ChainID, HTTP: "http://" + reachable(n.HTTPAddr()), WebSocket: "ws://" + reachable(n.WebSocketAddr())}
+	v := startView{Name: g.Name, ChainID: g.ChainID, HTTP: "http://" + reachable(n.HTTPAddr()), WebSocket: "ws://" + reachable(n.WebSocketAddr()), Pprof: pprof}
 	conn, err := client.Dial(ctx, v.HTTP)
 	if err != nil {
 		return err
