@@ -12,8 +12,8 @@ type item struct {
 	b    *branch
 	to   *branch
 	n    uint8
-	from uint8 // depth at which the node starts: an extension fills the gap to b
-	live bool
+	from uint8    // depth at which the node starts: an extension fills the gap to b
+	live *table   // the trie's, if b is a live branch: its record is to be written
 	hash [32]byte // of b, when an extension stands above it
 }
 
@@ -37,7 +37,7 @@ func (w *worker) queue(it item) {
 
 func (w *worker) queueChild(p *branch, n int) {
 	c := w.branch(p.kids[n])
-	w.queue(item{b: c, to: p, n: uint8(n), from: p.depth + 1, live: true})
+	w.queue(item{b: c, to: p, n: uint8(n), from: p.depth + 1, live: w.table})
 	w.queueDirty(c)
 }
 
@@ -108,8 +108,8 @@ func (w *worker) hashQueues() {
 		}
 		w.flush()
 		for i := range queue {
-			if it := &queue[i]; it.live {
-				w.logRecord(it.b, int(it.from), &it.to.refs[it.n])
+			if it := &queue[i]; it.live != nil {
+				w.logRecord(it.live, it.b, int(it.from), &it.to.refs[it.n])
 			}
 		}
 		w.queues[w.deep] = queue[:0]
@@ -139,7 +139,7 @@ func (w *worker) hashItem(it *item) {
 	}
 }
 
-func (w *worker) logRecord(b *branch, from int, hash *[32]byte) {
+func (w *worker) logRecord(trie *table, b *branch, from int, hash *[32]byte) {
 	if w.log.off {
 		return
 	}
@@ -149,7 +149,7 @@ func (w *worker) logRecord(b *branch, from int, hash *[32]byte) {
 	for i := range r.skipLen {
 		setNibble(&r.skip, i, byte(nibble(&b.path, from+i)))
 	}
-	w.log.set(w.table.nodeKey(key[:0], &b.path, from), r.append(value[:0]))
+	w.log.set(trie.nodeKey(key[:0], &b.path, from), r.append(value[:0]))
 }
 
 // rootHash hashes a root branch whose references are up to date. The root node is hashed whatever its size.

@@ -139,7 +139,7 @@ func (t *Trie) sort() {
 	}
 }
 
-// apply brings the pending updates into a trie whose ops are sorted.
+// apply brings the pending updates into a trie whose ops are sorted. The root branch is left dirty if anything changed.
 func (t *Trie) apply(w *worker) error {
 	if err := t.clear(w); err != nil || len(t.ops) == 0 {
 		return err
@@ -147,15 +147,7 @@ func (t *Trie) apply(w *worker) error {
 	if err := t.open(w); err != nil {
 		return err
 	}
-	root := w.branch(t.root)
-	if err := w.apply(root, t.ops); err != nil {
-		return err
-	}
-	if root.dirty == 0 {
-		return nil
-	}
-	w.hashChildren(root)
-	return t.finish(w)
+	return w.apply(w.branch(t.root), t.ops)
 }
 
 // clear empties the trie if it was Reset.
@@ -180,22 +172,6 @@ func (t *Trie) clear(w *worker) error {
 	t.root, t.recorded, err = w.readRoot(EmptyRoot)
 	t.hash = EmptyRoot
 	return err
-}
-
-// finish hashes the root, whose references are up to date, and logs its record.
-func (t *Trie) finish(w *worker) (err error) {
-	root := w.branch(t.root)
-	if t.hash, err = w.rootHash(root); err != nil {
-		return err
-	}
-	switch hash := [32]byte(t.hash); {
-	case !root.small():
-		w.logRecord(root, 0, &hash)
-	case t.recorded:
-		w.deleteRecord(&root.path, 0)
-	}
-	t.recorded = !root.small()
-	return nil
 }
 
 // done drops the applied updates, keeping moderate buffers.
