@@ -39,9 +39,12 @@ type entry struct {
 	local  bool
 	// tries counts the blocks that left it out.
 	tries uint8
+	// filed is where market's heaps have it.
+	filed   uint8
+	account *account
 }
 
-// fitCost fills the derived fields; ok is false when the cost exceeds 256 bits, which no balance covers.
+// newEntry fills the derived fields; ok is false when the cost exceeds 256 bits, which no balance covers.
 func newEntry(tx *chain.Tx, local bool) (e *entry, ok bool) {
 	cost, ok := tx.Cost()
 	if !ok {
@@ -64,8 +67,9 @@ type snapshot struct {
 type account struct {
 	addr common.Address
 	snapshot
-	// txs is sorted by nonce, each nonce once and none below snapshot.nonce.
-	txs []*entry
+	// txs is sorted by nonce, each nonce once and none below snapshot.nonce. It begins in first: most accounts have one.
+	txs   []*entry
+	first [1]*entry
 	// spent is the sum of the costs of txs.
 	spent uint256.Int
 	// exec is the length of the run txs[0:exec] of nonces snapshot.nonce, +1, +2 …: what is ready or decided without a gap.
@@ -79,10 +83,17 @@ type account struct {
 
 	turn, size, gap links
 	gapSince        time.Time
-	// sized and sizedClass are the list of turns or the heap of market in which the account stands.
+	// dirty: changed and not filed anew yet. served: decided on since it was filed.
+	dirty, served bool
+	// sized and sizedClass are the list of turns or the heap of market in which the account stands; head and tail are market's.
 	sized, sizedClass int
-	pos               [heapSlots]int32
 	head, tail        *entry
+}
+
+func newAccount(addr common.Address, s snapshot) *account {
+	a := &account{addr: addr, snapshot: s}
+	a.txs = a.first[:0]
+	return a
 }
 
 // links makes an account a member of one list.

@@ -79,10 +79,15 @@ func (p *Pool) addWindow(ctx context.Context, raws [][]byte, txs []*chain.Tx, er
 			}
 		}
 	}
-	p.admitAll(w)
 	for i, e := range w.entries {
 		if errs[i] == nil {
-			txs[i] = e.tx
+			txs[i] = e.tx // before admission: the entry may be gone right after it
+		}
+	}
+	p.admitAll(w)
+	for i, err := range errs {
+		if err != nil {
+			txs[i] = nil
 		}
 	}
 }
@@ -94,7 +99,13 @@ func (p *Pool) keep(entries []*entry) error {
 		return ErrClosed
 	default:
 	}
-	if err := p.journal.append(entries); err != nil {
+	records := make([]*chain.Tx, 0, len(entries))
+	for _, e := range entries {
+		if e != nil {
+			records = append(records, e.tx)
+		}
+	}
+	if err := p.journal.append(records); err != nil {
 		return fmt.Errorf("%w: %w", ErrJournal, err)
 	}
 	return nil

@@ -29,7 +29,7 @@ func (p *Pool) admit(e *entry, r *reading) error {
 		if !ok {
 			return errUnread
 		}
-		a = &account{addr: e.sender, snapshot: s}
+		a = newAccount(e.sender, s)
 	}
 	if !a.eoa {
 		return fmt.Errorf("%w: address %s", ErrSenderNoEOA, e.sender)
@@ -115,6 +115,7 @@ func (p *Pool) makeRoom(a *account, old, e *entry) error {
 
 // evict drops one transaction in favour of e; false when there is none to drop.
 func (p *Pool) evict(a *account, e *entry) bool {
+	p.settle()
 	for c := range p.waiting {
 		if c == 1 && !e.local {
 			return false
@@ -125,10 +126,9 @@ func (p *Pool) evict(a *account, e *entry) bool {
 			return true
 		}
 		if v := p.ready.victim(c, a, e); v != nil {
-			loser := p.accounts[v.sender]
-			i, _ := loser.index(v.nonce)
-			p.note(p.remove(loser, i).hash, ErrEvicted.Error())
-			p.touch(loser)
+			i, _ := v.account.index(v.nonce)
+			p.note(p.remove(v.account, i).hash, ErrEvicted.Error())
+			p.touch(v.account)
 			return true
 		}
 	}
@@ -144,7 +144,9 @@ func (p *Pool) replace(a *account, i int, e *entry) {
 	p.count(a, e)
 	a.spent.Add(a.spent.Sub(&a.spent, &old.cost), &e.cost)
 	delete(p.all, old.hash)
+	old.tx = nil
 	p.all[e.hash] = e
+	e.account = a
 	p.note(old.hash, ErrReplaced.Error())
 	if e.status == ready {
 		p.fresh = append(p.fresh, e.tx)

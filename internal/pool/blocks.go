@@ -34,47 +34,36 @@ func (p *Pool) Build(maxTxs, maxBytes int, maxGas uint64) []common.Hash {
 // Decided tells that txs, verified, are ordered: from here on their nonces are used and Build leaves them out. Transactions that the pool
 // does not know are taken in, whatever its bounds; one with the same nonce as a decided one leaves.
 func (p *Pool) Decided(txs chain.Txs) {
-	entries, reads := make([]*entry, len(txs)), make([]reading, len(txs))
-	p.mu.Lock()
-	strange := false
-	for i, tx := range txs {
-		if p.all[tx.Hash()] == nil {
-			if e, ok := newEntry(tx, false); ok { // a cost above 256 bits never executes
-				entries[i], strange = e, true
-			}
+	var strange []*entry
+	p.inSteps(len(txs), func(i int) {
+		if e := p.all[txs[i].Hash()]; e != nil {
+			p.setStatus(e.account, e, decided)
+			e.account.served = true
+			p.touch(e.account)
+		} else if e, ok := newEntry(txs[i], false); ok { // a cost above 256 bits never executes
+			strange = append(strange, e)
 		}
-	}
-	p.mu.Unlock()
-	if strange {
-		p.prefetch(entries, reads)
-	}
-	for at := 0; at < len(txs); at += lockBlock {
-		p.mu.Lock()
-		for i := at; i < min(at+lockBlock, len(txs)); i++ {
-			p.decide(txs[i], entries[i], &reads[i])
-		}
-		p.release()
-	}
+	})
+	reads := make([]reading, len(strange))
+	p.prefetch(strange, reads)
+	p.inSteps(len(strange), func(i int) { p.decide(strange[i], &reads[i]) })
 }
 
-func (p *Pool) decide(tx *chain.Tx, fresh *entry, r *reading) {
-	a := p.accounts[tx.Sender()]
-	if e := p.all[tx.Hash()]; e != nil {
-		p.setStatus(a, e, decided)
-		p.ready.rotate(a)
-		p.touch(a)
+// decide takes in a decided transaction that was not pooled when the decision came.
+func (p *Pool) decide(fresh *entry, r *reading) {
+	if e := p.all[fresh.hash]; e != nil { // it has come since
+		p.setStatus(e.account, e, decided)
+		p.touch(e.account)
 		return
 	}
-	if fresh == nil {
-		return
-	}
+	a := p.accounts[fresh.sender]
 	if a == nil {
 		s, ok := p.current(fresh.sender, r)
 		if !ok { // the state cannot be read: believe the decision until its block tells
 			s = snapshot{nonce: fresh.nonce, eoa: true}
 			s.balance.SetAllOne()
 		}
-		a = &account{addr: fresh.sender, snapshot: s}
+		a = newAccount(fresh.sender, s)
 	}
 	if fresh.nonce < a.nonce {
 		return // execution will leave it out
@@ -128,11 +117,18 @@ func (p *Pool) inSteps(n int, f func(int)) {
 	}
 }
 
+// included takes out a transaction of the block, and others with its nonce or a lower one.
 func (p *Pool) included(tx *chain.Tx) {
-	if a := p.accounts[tx.Sender()]; a != nil && tx.Nonce() >= a.nonce {
-		p.advance(a, tx.Nonce()+1, tx.Hash())
-		p.touch(a)
+	e := p.all[tx.Hash()]
+	if e == nil { // a block of transactions that this pool never had
+		if a := p.accounts[tx.Sender()]; a != nil && tx.Nonce() >= a.nonce {
+			p.advance(a, tx.Nonce()+1, nil)
+			p.touch(a)
+		}
+		return
 	}
+	p.advance(e.account, e.nonce+1, e)
+	p.touch(e.account)
 }
 
 func (p *Pool) refresh(c *chain.AccountChange) {
@@ -146,7 +142,7 @@ func (p *Pool) refresh(c *chain.AccountChange) {
 	}
 	next := a.nonce
 	a.nonce = nonce
-	p.advance(a, next, common.Hash{})
+	p.advance(a, next, nil)
 	p.affordable(a)
 	p.touch(a)
 }
@@ -157,7 +153,7 @@ func (p *Pool) excluded(x *chain.Exclusion) {
 		p.note(x.Tx, x.Reason)
 		return
 	}
-	a := p.accounts[e.sender]
+	a := e.account
 	i, _ := a.index(e.nonce)
 	if int(e.tries) >= p.cfg.Retries {
 		p.remove(a, i)

@@ -35,6 +35,8 @@ type ledger struct {
 	accounts map[common.Address]chain.Account
 	codes    map[common.Hash][]byte
 	failing  error
+	// rich makes every unknown account one with money.
+	rich bool
 	// onRead runs before each account read, without the lock.
 	onRead func(common.Address)
 }
@@ -69,6 +71,9 @@ func (s ledgerState) Account(addr common.Address) (*chain.Account, error) {
 		return nil, s.l.failing
 	}
 	a, ok := s.l.accounts[addr]
+	if !ok && s.l.rich {
+		return &chain.Account{Balance: *uint256.NewInt(1e18), CodeHash: chain.EmptyCodeHash}, nil
+	}
 	if !ok {
 		return nil, nil
 	}

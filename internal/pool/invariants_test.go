@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/holiman/uint256"
 )
@@ -92,12 +93,17 @@ func (p *Pool) verifyQueued(a *account) error {
 			return fmt.Errorf("sized %d in class %d, most %d, ready %d", a.sized, a.sizedClass, q.most[class(a)], n)
 		}
 	case *market:
-		filed := a.pos[byTip] > 0 || a.pos[byCap] > 0
-		if filed != (n > 0) || (a.pos[byTip] > 0 && a.pos[byCap] > 0) || (a.pos[byWorth] > 0) != (n > 0) {
-			return fmt.Errorf("positions %v with %d ready", a.pos, n)
+		if (a.head != nil) != (n > 0) || (a.tail != nil) != (n > 0) {
+			return fmt.Errorf("head %v, tail %v with %d ready", a.head != nil, a.tail != nil, n)
 		}
 		if n > 0 && (a.head != a.txs[a.firstReady()] || a.tail != a.lastReady()) {
 			return fmt.Errorf("head or tail is another transaction")
+		}
+		if n > 0 && !slices.Contains(q.aside, a) && q.tips.counts(a.head) == q.caps.counts(a.head) {
+			return fmt.Errorf("filed in none or both")
+		}
+		if n > 0 && q.tracked > 0 && !q.worth[class(a)].counts(a.tail) {
+			return fmt.Errorf("not tracked")
 		}
 	}
 	return nil
@@ -108,17 +114,25 @@ func (p *Pool) verifyHeaps() error {
 	if !ok {
 		return nil
 	}
+	seen := make(map[*entry]uint8)
 	for _, h := range []*heap{&q.tips, &q.caps, &q.worth[0], &q.worth[1]} {
+		stale := 0
 		for i, it := range h.items {
-			if int(it.a.pos[h.slot]) != i+1 {
-				return fmt.Errorf("heap %d: place %d holds one that thinks %d", h.slot, i, it.a.pos[h.slot]-1)
+			if it.e.filed&h.in == 0 || seen[it.e]&h.in != 0 {
+				return fmt.Errorf("heap %d: place %d holds one twice, or one without the mark", h.in, i)
 			}
+			seen[it.e] |= h.in
 			if i > 0 && it.rank.above(h.items[(i-1)/arity].rank) {
-				return fmt.Errorf("heap %d: place %d is above its parent", h.slot, i)
+				return fmt.Errorf("heap %d: place %d is above its parent", h.in, i)
 			}
-			if p.accounts[it.a.addr] != it.a {
-				return fmt.Errorf("heap %d: place %d holds a forgotten account", h.slot, i)
+			if !h.counts(it.e) {
+				stale++
+			} else if a := it.e.account; p.accounts[a.addr] != a || a.head != it.e && a.tail != it.e {
+				return fmt.Errorf("heap %d: place %d is no head or tail", h.in, i)
 			}
+		}
+		if stale != h.stale || stale > minStale && stale > len(h.items)/2+1 {
+			return fmt.Errorf("heap %d: %d stale of %d, kept %d", h.in, stale, len(h.items), h.stale)
 		}
 	}
 	return nil

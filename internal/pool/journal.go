@@ -107,18 +107,16 @@ func torn(err error) error {
 	return err
 }
 
-// append makes entries (nil ones are left out) durable to the degree configured. Concurrent callers share one write: the first to get the
+// append makes verified transactions durable to the degree configured. Concurrent callers share one write: the first to get the
 // file writes for all that have lined up.
-func (j *journal) append(entries []*entry) error {
+func (j *journal) append(txs []*chain.Tx) error {
 	j.mu.Lock()
 	if j.next == nil {
 		j.next = new(group)
 	}
 	g := j.next
-	for _, e := range entries {
-		if e != nil {
-			g.buf = appendRecord(g.buf, e.sender, e.tx.Raw())
-		}
+	for _, tx := range txs {
+		g.buf = appendRecord(g.buf, tx.Sender(), tx.Raw())
 	}
 	j.mu.Unlock()
 

@@ -8,7 +8,8 @@ import (
 	"github.com/holiman/uint256"
 )
 
-// The functions of this file change accounts. All run under p.mu, and whoever calls one calls p.touch when done with the account.
+// The functions of this file change accounts. All run under p.mu. Whoever calls one marks the account with p.touch; before the lock is let
+// go, and before anyone asks the queues, p.settle files the marked accounts where they now belong.
 
 // setStatus moves e, which belongs to a, and keeps the counts.
 func (p *Pool) setStatus(a *account, e *entry, s status) {
@@ -44,11 +45,12 @@ func (p *Pool) insert(a *account, i int, e *entry) {
 	a.lead = min(a.lead, i)
 	a.spent.Add(&a.spent, &e.cost)
 	p.all[e.hash] = e
+	e.account = a
 	p.count(a, e)
 	p.extend(a)
 }
 
-// remove takes the transaction at index i out of a.
+// remove takes the transaction at index i out of a. It lets the body go: a queue may hold on to the entry for a while.
 func (p *Pool) remove(a *account, i int) *entry {
 	e := a.txs[i]
 	if i == 0 {
@@ -66,6 +68,7 @@ func (p *Pool) remove(a *account, i int) *entry {
 	if i < a.exec {
 		p.cut(a, i, a.exec-1)
 	}
+	e.tx = nil
 	return e
 }
 
@@ -91,7 +94,7 @@ func (p *Pool) extend(a *account) {
 }
 
 // advance sets the account's nonce as a block left it. What is below leaves: the included transaction silently, others with a note.
-func (p *Pool) advance(a *account, nonce uint64, included common.Hash) {
+func (p *Pool) advance(a *account, nonce uint64, included *entry) {
 	if nonce == a.nonce {
 		return
 	}
@@ -105,7 +108,7 @@ func (p *Pool) advance(a *account, nonce uint64, included common.Hash) {
 	}
 	a.exec = 0 // the run is put right below, so remove need not cut it
 	for range drop {
-		if e := p.remove(a, 0); e.hash != included {
+		if e := p.remove(a, 0); e != included {
 			p.note(e.hash, fmt.Sprintf("%v: next nonce %d, tx nonce %d", ErrNonceTooLow, nonce, e.nonce))
 		}
 	}
@@ -113,19 +116,31 @@ func (p *Pool) advance(a *account, nonce uint64, included common.Hash) {
 	p.extend(a)
 }
 
-// touch files a where its transactions now belong and forgets it when it has none.
 func (p *Pool) touch(a *account) {
-	if len(a.txs) == 0 {
-		delete(p.accounts, a.addr)
+	if !a.dirty {
+		a.dirty = true
+		p.dirty = append(p.dirty, a)
 	}
-	p.ready.update(a)
-	class := &p.waiting[class(a)]
-	if a.count[gapped] == 0 {
-		class.remove(a)
-	} else if !a.gap.in {
-		a.gapSince = p.now()
-		class.push(a)
+}
+
+// settle files the touched accounts and forgets those without transactions.
+func (p *Pool) settle() {
+	for i, a := range p.dirty {
+		p.dirty[i] = nil
+		a.dirty = false
+		if len(a.txs) == 0 {
+			delete(p.accounts, a.addr)
+		}
+		p.ready.update(a)
+		waiting := &p.waiting[class(a)]
+		if a.count[gapped] == 0 {
+			waiting.remove(a)
+		} else if !a.gap.in {
+			a.gapSince = p.now()
+			waiting.push(a)
+		}
 	}
+	p.dirty = p.dirty[:0]
 }
 
 // affordable drops transactions from the end until the account can pay for the rest. Decided ones stay: their block drops them.

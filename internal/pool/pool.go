@@ -66,7 +66,9 @@ type Pool struct {
 	height uint64
 	recent []written
 	// fresh collects what became ready until the lock is let go.
-	fresh    []*chain.Tx
+	fresh []*chain.Tx
+	// dirty are the accounts that settle has to file.
+	dirty    []*account
 	reasons  map[common.Hash]string
 	noted    []common.Hash
 	nextNote int
@@ -174,8 +176,9 @@ func (p *Pool) ring() {
 	}
 }
 
-// release lets the lock go and then tells the world what became ready under it.
+// release files what was touched, lets the lock go and then tells the world what became ready under it.
 func (p *Pool) release() {
+	p.settle()
 	fresh := p.fresh
 	p.fresh = nil
 	if len(fresh) > 0 && p.since.IsZero() {
@@ -197,6 +200,7 @@ func (p *Pool) expire() {
 		l := &p.waiting[i]
 		for a := l.first; a != nil && now.Sub(a.gapSince) >= p.cfg.GappedLifetime; a = l.first {
 			p.dropGapped(a, len(a.txs), ErrExpired.Error())
+			l.remove(a)
 			p.touch(a)
 		}
 	}

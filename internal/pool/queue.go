@@ -4,11 +4,9 @@ import "github.com/ethereum/go-ethereum/common"
 
 // queue orders the accounts that have something ready: fair without fees, by price with them. It runs under Pool.mu.
 type queue interface {
-	// update files a after its transactions changed.
+	// update files a after its transactions changed; a.served tells that some were decided.
 	update(a *account)
-	// rotate tells that transactions of a were just decided.
-	rotate(a *account)
-	// build fills b, the best first, and leaves the queue as it is.
+	// build fills b, the best first. Asked again without a change in between, it gives the same.
 	build(b *batch)
 	// victim is the ready transaction of a class of accounts to give up so that e, of account a (which may be new), fits; nil when none of
 	// them is worth less than e.
@@ -68,7 +66,11 @@ func (t *turns) update(a *account) {
 		t.ring.remove(a)
 	case !a.turn.in:
 		t.ring.push(a)
+	case a.served: // to the end
+		t.ring.remove(a)
+		t.ring.push(a)
 	}
+	a.served = false
 	c := class(a)
 	if a.size.in {
 		if a.sized == n && a.sizedClass == c {
@@ -85,13 +87,6 @@ func (t *turns) update(a *account) {
 	t.sizes[c][n].push(a)
 	a.sized, a.sizedClass = n, c
 	t.most[c] = max(t.most[c], n)
-}
-
-func (t *turns) rotate(a *account) {
-	if a.turn.in {
-		t.ring.remove(a)
-		t.ring.push(a)
-	}
 }
 
 func (t *turns) rebase(price) {}

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +113,7 @@ func (p *Pool) rotate() error {
 	}
 	p.gate.Lock()
 	old := j.turn(f, j.seq+1)
-	live := p.localEntries()
+	live := p.waitingLocals()
 	p.gate.Unlock()
 	for part := range slices.Chunk(live, window) {
 		if err := j.append(part); err != nil {
@@ -127,21 +128,20 @@ func (p *Pool) rotate() error {
 	return j.finish()
 }
 
-// localEntries lists the local transactions that are not decided, in order of arrival. Decided ones are durable with their decision.
-func (p *Pool) localEntries() []*entry {
+// waitingLocals lists the local transactions that are not decided, in order of arrival. Decided ones are durable with their decision.
+func (p *Pool) waitingLocals() []*chain.Tx {
+	var live []*entry
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var live []*entry
 	for _, e := range p.all {
 		if e.local && e.status != decided {
 			live = append(live, e)
 		}
 	}
-	slices.SortFunc(live, func(x, y *entry) int {
-		if x.seq < y.seq {
-			return -1
-		}
-		return 1
-	})
-	return live
+	slices.SortFunc(live, func(x, y *entry) int { return cmp.Compare(x.seq, y.seq) })
+	txs := make([]*chain.Tx, len(live))
+	for i, e := range live {
+		txs[i] = e.tx
+	}
+	return txs
 }
