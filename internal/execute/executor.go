@@ -23,6 +23,9 @@ import (
 type Config struct {
 	// CodeCacheBytes bounds the contract code kept in memory.
 	CodeCacheBytes int
+	// TraceBytes bounds a struct logger's output: a loop that burns 50 million gas would else write gigabytes. What other tracers write is
+	// bounded by the call's gas.
+	TraceBytes int
 	// TracerScripts lets debug_trace* run JavaScript that the request brings. A script's functions stop at the request's deadline, but what it
 	// calls (a regular expression, a huge string) need not: it can hold a processor and memory. Only for nodes whose callers are trusted.
 	TracerScripts bool
@@ -30,13 +33,16 @@ type Config struct {
 	Permission Permission
 }
 
-// DefaultConfig keeps 64 MiB of code: 2,600 contracts of the largest size.
-func DefaultConfig() Config { return Config{CodeCacheBytes: 64 << 20} }
+// DefaultConfig keeps 64 MiB of code (2,600 contracts of the largest size), allows traces of 64 MiB (some 200,000 steps) and no scripts.
+func DefaultConfig() Config { return Config{CodeCacheBytes: 64 << 20, TraceBytes: 64 << 20} }
 
 // Validate names the first field that cannot be.
 func (c *Config) Validate() error {
 	if c.CodeCacheBytes < 1<<20 {
 		return fmt.Errorf("execute: codeCacheBytes: %d is below 1 MiB, one call could not hold the code that it runs", c.CodeCacheBytes)
+	}
+	if c.TraceBytes < 1<<16 {
+		return fmt.Errorf("execute: traceBytes: %d is below 64 KiB, hardly a transaction's trace would fit", c.TraceBytes)
 	}
 	return nil
 }
@@ -153,6 +159,7 @@ func (e *Executor) run(ctx context.Context, in *Input, header *chain.Header, out
 		}
 		txs = append(txs, tx)
 		out.Receipts = append(out.Receipts, receipt)
+		r.lighten()
 	}
 	header.GasUsed = r.GasUsed()
 	return txs, nil

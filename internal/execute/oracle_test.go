@@ -297,7 +297,7 @@ func effective(tx *chain.Tx) *uint256.Int {
 
 // TestTracesEqualGeth traces random blocks with every tracer, here and on geth's hooked state.
 func TestTracesEqualGeth(t *testing.T) {
-	w := newWorld(t, withSystemContracts, execute.Config{CodeCacheBytes: 1 << 20, TracerScripts: true})
+	w := newWorld(t, withSystemContracts, scripted)
 	config := w.genesis.ChainConfig()
 	oracle := newGethLedger(t, config, w.genesisWrites())
 	gen := newGenerator(seed(t), w)

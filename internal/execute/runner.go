@@ -22,7 +22,10 @@ var ErrState = errors.New("the state could not be read")
 // calls, traces and the conformance tests share. One goroutine at a time; Cancel is for any goroutine.
 type Runner struct {
 	evm   *vm.EVM
+	jumps vm.JumpDestCache
 	state *StateDB
+	// steps is the length of the last applied message's journal.
+	steps int
 	// view is state, told on to the tracer where there is one.
 	view  vm.StateDB
 	gas   *core.GasPool
@@ -31,7 +34,7 @@ type Runner struct {
 
 // NewRunner starts a block. cache may be nil; blockGas is what the block's transactions may use together.
 func NewRunner(config *params.ChainConfig, block vm.BlockContext, st *StateDB, cfg vm.Config, cache vm.JumpDestCache, blockGas uint64) *Runner {
-	r := &Runner{state: st, view: st, gas: core.NewGasPool(blockGas)}
+	r := &Runner{state: st, view: st, jumps: cache, gas: core.NewGasPool(blockGas)}
 	if cfg.Tracer != nil {
 		r.view = tracedState{st, cfg.Tracer}
 	}
@@ -57,8 +60,25 @@ func (r *Runner) Apply(msg *core.Message, hash common.Hash, index int) (*core.Ex
 		return nil, nil, err
 	}
 	logs := r.state.Logs()
+	r.steps = len(r.state.journal)
 	r.view.Finalise(r.rules)
 	return res, logs, nil
+}
+
+// heavySteps is the journal of a message that spent a third of the gas that one may have (EIP-7825) on cold accounts alone.
+const heavySteps = 1 << 11
+
+// lighten takes a new EVM after a message that may have run thousands of contracts: geth's keeps a table of their code per message and
+// clears it before each later one, at the cost of its largest size. Not together with Cancel.
+func (r *Runner) lighten() {
+	if r.steps < heavySteps {
+		return
+	}
+	old := r.evm
+	r.evm = vm.NewEVM(old.Context, r.view, old.ChainConfig(), old.Config)
+	r.evm.SetJumpDestCache(r.jumps)
+	old.Release()
+	r.steps = 0
 }
 
 // ParentHash records the parent block's hash in the EIP-2935 contract, where there is one.

@@ -20,12 +20,8 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 )
 
-// MaxTraceBytes bounds a struct logger's output: a loop that burns 50 million gas would else write gigabytes. Other tracers' output is
-// bounded by the call's gas.
-const MaxTraceBytes = 256 << 20
-
-// errTraceSize is a struct log beyond MaxTraceBytes.
-var errTraceSize = fmt.Errorf("the trace exceeds %d bytes; use a tracer (callTracer, prestateTracer …) or disableStack, disableStorage", MaxTraceBytes)
+// errTraceSize is a struct log beyond Config.TraceBytes.
+var errTraceSize = errors.New("the trace is larger than this node allows; use a tracer (callTracer, prestateTracer …) or disableStack, disableStorage")
 
 // TraceCall runs a call under a tracer (debug_traceCall) and returns the tracer's result.
 func (e *Executor) TraceCall(ctx context.Context, cc *chain.CallContext, call *chain.Call, opts chain.TraceOptions, gasCap uint64) (json.RawMessage, error) {
@@ -164,15 +160,15 @@ func (e *Executor) newTracer(at *tracers.Context, opts chain.TraceOptions) (*tra
 			return nil, errors.New("struct logger: this chain's rules cannot be overridden")
 		}
 	}
-	own := cfg.Limit > 0 && cfg.Limit <= MaxTraceBytes
+	own := cfg.Limit > 0 && cfg.Limit <= e.cfg.TraceBytes
 	if !own {
-		cfg.Limit = MaxTraceBytes
+		cfg.Limit = e.cfg.TraceBytes
 	}
 	l := logger.NewStructLogger(&cfg)
 	result := func() (json.RawMessage, error) {
 		out, err := l.GetResult()
-		if err == nil && !own && len(out) > MaxTraceBytes {
-			return nil, errTraceSize
+		if err == nil && !own && len(out) > e.cfg.TraceBytes {
+			return nil, fmt.Errorf("%w: %d bytes", errTraceSize, e.cfg.TraceBytes)
 		}
 		return out, err
 	}
