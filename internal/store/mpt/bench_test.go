@@ -298,3 +298,27 @@ func BenchmarkManyTries(b *testing.B) {
 	b.ReportMetric(float64((cpuTime()-start).Nanoseconds())/n, "cpu-µs/trie")
 	b.ReportMetric(float64(f.Stats().Bytes)/float64(len(roots)), "mem-B/trie")
 }
+
+// BenchmarkGenesis1M builds a trie of a million keys in one commit, and checks it.
+func BenchmarkGenesis1M(b *testing.B) {
+	start := cpuTime()
+	for b.Loop() {
+		f := must(NewForest(testConfig(), newMemory(), EmptyRoot))
+		for i, k := range benchKeyList() {
+			f.Accounts().Update(k, accountLeaf(uint64(i)))
+		}
+		_, _, err := f.Commit(0)
+		must(0, err)
+	}
+	b.ReportMetric(float64((cpuTime()-start).Nanoseconds())/float64(b.N)/benchKeys/1000, "cpu-µs/key")
+}
+
+// BenchmarkCheck1M checks a million slots in Pebble.
+func BenchmarkCheck1M(b *testing.B) {
+	p, _, storage := newPebble(b, key{9})
+	start := cpuTime()
+	for b.Loop() {
+		must(0, Check(testLayout, p, key{9}, storage))
+	}
+	b.ReportMetric(float64((cpuTime()-start).Nanoseconds())/float64(b.N)/benchKeys/1000, "cpu-µs/key")
+}

@@ -153,6 +153,7 @@ func (f *Forest) join(t *Trie, tasks []task) error {
 // collect takes over the logs of the workers after the tries were updated.
 func (f *Forest) collect(tries []*Trie) {
 	for _, w := range f.workers {
+		w.trim()
 		if w.log.n > 0 {
 			f.logs = append(f.logs, w.log)
 			w.log = opLog{b: make([]byte, 0, len(w.log.b))}

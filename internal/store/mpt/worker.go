@@ -2,6 +2,7 @@ package mpt
 
 import (
 	"math/bits"
+	"slices"
 )
 
 // op is one pending change: the new leaf of key as appendStored writes it (n ‖ stored value), or nothing for a deletion.
@@ -281,7 +282,26 @@ func (w *worker) build(leaves []byte) uint32 {
 	b.dirty = b.child
 	w.setLeaves(b, w.buf[mark:], total)
 	w.buf = w.buf[:mark]
+	if all.count >= 8*hashOps {
+		w.hashChildren(b)
+	}
 	return h
+}
+
+// trim lets go of buffers that an unusually large update has left behind.
+func (w *worker) trim() {
+	const bytes, items, chunks = 1 << 20, 1 << 12, 32
+	if cap(w.buf) > bytes {
+		w.buf = nil
+	}
+	for i := range w.queues {
+		if cap(w.queues[i]) > items {
+			w.queues[i] = nil
+		}
+	}
+	if len(w.temps) > chunks {
+		w.temps = slices.Clone(w.temps[:chunks])
+	}
 }
 
 // deleteRecord logs that the node at the first depth nibbles of path has no record any more.
