@@ -142,7 +142,7 @@ func (f *fake) seal(txs chain.Txs, excluded ...chain.Exclusion) *chain.Executed 
 	h := &chain.Header{
 		ParentHash: parent.Hash, UncleHash: types.EmptyUncleHash, Coinbase: common.HexToAddress("0x11"), Root: common.BigToHash(big.NewInt(int64(height))),
 		TxHash: txs.Root(), ReceiptHash: chain.ReceiptsRoot(receipts), Bloom: types.MergeBloom(receipts), Difficulty: new(big.Int), Number: new(big.Int).SetUint64(height),
-		GasLimit: f.genesis.GasLimit, GasUsed: gas, Time: decision.TimeMillis / 1000, Extra: extra.Encode(), MixDigest: common.HexToHash("0x77"), BaseFee: big.NewInt(7),
+		GasLimit: f.genesis.GasLimit, GasUsed: gas, Time: decision.TimeMillis / 1000, Extra: extra.Encode(), MixDigest: common.HexToHash("0x77"), BaseFee: f.genesis.BaseFee(),
 		WithdrawalsHash: &types.EmptyWithdrawalsHash, BlobGasUsed: new(uint64), ExcessBlobGas: new(uint64), ParentBeaconRoot: new(common.Hash), RequestsHash: &types.EmptyRequestsHash,
 	}
 	b := chain.NewBlock(h, txs)

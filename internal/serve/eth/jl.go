@@ -1,6 +1,7 @@
 package eth
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -52,8 +53,14 @@ func (s *jlService) Status() statusJSON {
 	return out
 }
 
-// Genesis is jl_genesis: the genesis file in its canonical form.
-func (s *jlService) Genesis() json.RawMessage { return s.a.genesis.Encode() }
+// Genesis is jl_genesis: the genesis without white space, its fields in canonical order.
+func (s *jlService) Genesis() (json.RawMessage, error) {
+	var out bytes.Buffer
+	if err := json.Compact(&out, s.a.genesis.Encode()); err != nil {
+		return nil, fmt.Errorf("encode genesis: %w", err)
+	}
+	return out.Bytes(), nil
+}
 
 // decisionJSON is jl_getDecision.
 type decisionJSON struct {
