@@ -36,7 +36,7 @@ func (s *Store) options(mustExist bool) *pebble.Options {
 		MemTableSize:       s.cfg.MemTableBytes,
 		// Several memtables may wait for one flush: a burst does not stop commits.
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       2,
+		L0CompactionThreshold:       4, // at 2, compactions write a third more; bloom filters keep four runs cheap to read
 		L0StopWritesThreshold:       neverStop,
 		// A wide base level: about two flushes are merged into it at once, and small chains need one level only.
 		LBaseMaxBytes: 256 << 20,

@@ -1,0 +1,249 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/holiman/uint256"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// erc20 makes blocks of token transfers: each writes its sender's account and two slots of one contract, and logs one Transfer.
+type erc20 struct {
+	l        *ledger
+	token    common.Address
+	slots    []common.Hash    // key of each holder's balance
+	holders  []common.Address // senders, with accounts
+	balances []uint64
+	nonces   []uint64
+	contract chain.Account
+}
+
+func newERC20(l *ledger, holders int) *erc20 {
+	b := &erc20{l: l, token: common.Address{0xaa}, slots: make([]common.Hash, holders), holders: make([]common.Address, holders),
+		balances: make([]uint64, holders), nonces: make([]uint64, holders)}
+	for i := range holders {
+		var seed [8]byte
+		binary.BigEndian.PutUint64(seed[:], uint64(i))
+		h := newHasher().sum(seed[:])
+		b.holders[i] = common.Address(h[:20])
+		b.slots[i] = newHasher().sum(h[:])
+	}
+	b.contract = chain.Account{Nonce: 1, CodeHash: newHasher().sum([]byte("token code"))}
+	return b
+}
+
+// fund gives holders [from, to) an account and a balance, in a block without transactions.
+func (b *erc20) fund(from, to int) *work {
+	var w chain.WriteSet
+	token := chain.AccountChange{Address: b.token, Account: &b.contract, Code: []byte("token code")}
+	for i := from; i < to; i++ {
+		b.balances[i] = 1 << 40
+		w = append(w, chain.AccountChange{Address: b.holders[i], Account: &chain.Account{Balance: *uint256.NewInt(1 << 60), CodeHash: chain.EmptyCodeHash}})
+		token.Slots = append(token.Slots, chain.SlotChange{Key: b.slots[i], Value: balanceWord(b.balances[i])})
+	}
+	w = append(w, token)
+	return b.finish(w, nil, nil)
+}
+
+func balanceWord(v uint64) (h common.Hash) {
+	binary.BigEndian.PutUint64(h[24:], v)
+	return h
+}
+
+var transferTopic = common.HexToHash("0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef")
+
+func (b *erc20) finish(w chain.WriteSet, txs chain.Txs, receipts types.Receipts) *work {
+	slices.SortFunc(w, func(x, y chain.AccountChange) int { return x.Address.Cmp(y.Address) })
+	for i := range w {
+		slices.SortFunc(w[i].Slots, func(x, y chain.SlotChange) int { return x.Key.Cmp(y.Key) })
+	}
+	height := uint64(len(b.l.headers))
+	d := &chain.Decision{Height: height, Parent: b.l.decision, TimeMillis: b.l.genesis.TimeMillis + height, Proposer: 1, Txs: txs.Hashes()}
+	b.l.decision = d.Hash(b.l.suite)
+	return &work{decision: d, txs: txs, executed: &chain.Executed{Decision: d, Writes: w, Receipts: receipts, Block: &chain.Block{Txs: txs}}}
+}
+
+// block is n transfers between random holders.
+func (b *erc20) block(n int) *work {
+	rng := b.l.rng
+	accounts := map[int]struct{}{}
+	before := map[int]uint64{}
+	var txs chain.Txs
+	var receipts types.Receipts
+	for range n {
+		from, to := rng.IntN(len(b.holders)), rng.IntN(len(b.holders))
+		for _, i := range []int{from, to} {
+			if _, ok := before[i]; !ok {
+				before[i] = b.balances[i]
+			}
+		}
+		amount := rng.Uint64N(1000) + 1
+		b.balances[from] -= amount
+		b.balances[to] += amount
+		accounts[from] = struct{}{}
+		txs = append(txs, b.transfer(from, to, amount))
+		b.nonces[from]++
+		receipts = append(receipts, &types.Receipt{Status: 1, GasUsed: 34_000 + rng.Uint64N(2000), Logs: []*types.Log{{Address: b.token,
+			Topics: []common.Hash{transferTopic, common.BytesToHash(b.holders[from][:]), common.BytesToHash(b.holders[to][:])}, Data: balanceWord(amount).Bytes()}}})
+	}
+	var w chain.WriteSet
+	for i := range accounts {
+		w = append(w, chain.AccountChange{Address: b.holders[i],
+			Account: &chain.Account{Nonce: b.nonces[i], Balance: *uint256.NewInt(1 << 60), CodeHash: chain.EmptyCodeHash}})
+	}
+	token := chain.AccountChange{Address: b.token, Account: &b.contract}
+	for i, old := range before {
+		if b.balances[i] != old {
+			token.Slots = append(token.Slots, chain.SlotChange{Key: b.slots[i], Value: balanceWord(b.balances[i]), Prev: balanceWord(old)})
+		}
+	}
+	return b.finish(append(w, token), txs, receipts)
+}
+
+// transfer has a random signature: nobody here recovers it, and it must not compress.
+func (b *erc20) transfer(from, to int, amount uint64) *chain.Tx {
+	data := append(common.FromHex("a9059cbb"), common.LeftPadBytes(b.holders[to][:], 32)...)
+	data = append(data, balanceWord(amount).Bytes()...)
+	sig := func() *big.Int {
+		var w [32]byte
+		for i := range 4 {
+			binary.BigEndian.PutUint64(w[8*i:], b.l.rng.Uint64()>>1|1<<55)
+		}
+		return new(big.Int).SetBytes(w[:])
+	}
+	inner := types.NewTx(&types.DynamicFeeTx{ChainID: big.NewInt(1337), Nonce: b.nonces[from], Gas: 60_000, To: &b.token, Data: data,
+		GasFeeCap: new(big.Int), GasTipCap: new(big.Int), V: big.NewInt(1), R: sig(), S: sig()})
+	raw, err := inner.MarshalBinary()
+	require.NoError(b.l.tb, err)
+	tx, err := chain.RestoreTx(raw, b.holders[from])
+	require.NoError(b.l.tb, err)
+	return tx
+}
+
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkERC20 stores blocks of 5,000 token transfers among a million holders: CPU of the whole process (compaction, garbage collection and kernel
+// included) and disk bytes for each transfer. JIALING_HOLDERS and JIALING_BLOCKS alter the size, JIALING_PROFILE writes a CPU profile of the measured part.
+func BenchmarkERC20(b *testing.B) {
+	holders, blocks := envInt("JIALING_HOLDERS", 1_000_000), envInt("JIALING_BLOCKS", 40)
+	const txs = 5000
+	for b.Loop() {
+		l := newLedger(b, 1)
+		cfg := DefaultConfig()
+		cfg.Dir = b.TempDir()
+		s := l.open(cfg)
+		e := newERC20(l, holders)
+		for from := 0; from < holders; from += 50_000 {
+			l.put(s, e.fund(from, min(from+50_000, holders)))
+		}
+		require.NoError(b, s.db.Flush())
+		works := make([]*work, 0, blocks)
+		var cpu, stage, commit, decide time.Duration
+		before := s.Metrics()
+		if name := os.Getenv("JIALING_PROFILE"); name != "" {
+			f, err := os.Create(name)
+			require.NoError(b, err)
+			runtime.SetCPUProfileRate(500)
+			require.NoError(b, pprof.StartCPUProfile(f))
+		}
+		const ahead = 10
+		for done := 0; done < blocks; done += ahead {
+			works = works[:0]
+			for range ahead {
+				w := e.block(txs)
+				// What the executor would have read.
+				works = append(works, w)
+				d, st, c := l.timedPut(b, s, w)
+				decide, stage, commit = decide+d, stage+st, commit+c
+			}
+		}
+		cpu = decide + stage + commit
+		drain := cpuTime()
+		require.NoError(b, s.db.Flush())
+		cpu += cpuTime() - drain
+		pprof.StopCPUProfile()
+		n := float64(blocks * txs)
+		after := s.Metrics()
+		b.ReportMetric(cpu.Seconds()*1e6/n, "cpu-µs/tx")
+		b.ReportMetric(stage.Seconds()*1e6/n, "stage-µs/tx")
+		b.ReportMetric(commit.Seconds()*1e6/n, "commit-µs/tx")
+		b.ReportMetric(decide.Seconds()*1e6/n, "decide-µs/tx")
+		b.ReportMetric(float64(after.WAL.BytesWritten-before.WAL.BytesWritten)/n, "wal-B/tx")
+		var flushed, compacted uint64
+		for i := range after.Levels {
+			flushed += after.Levels[i].TableBytesFlushed - before.Levels[i].TableBytesFlushed
+			compacted += after.Levels[i].TableBytesCompacted - before.Levels[i].TableBytesCompacted
+		}
+		b.ReportMetric(float64(flushed)/n, "flush-B/tx")
+		b.ReportMetric(float64(compacted)/n, "compact-B/tx")
+		u0 := usageMap(b, s)
+		for _, t := range tables {
+			if v := u0[t.name]; float64(v)/n > 1 {
+				fmt.Printf("    %-20s %8.1f B/tx (all)\n", t.name, float64(v)/n)
+			}
+		}
+		fmt.Println(after.String())
+		require.NoError(b, s.Close())
+	}
+}
+
+func usageMap(b *testing.B, s *Store) map[string]uint64 {
+	u, err := s.Usage()
+	require.NoError(b, err)
+	out := map[string]uint64{}
+	for _, t := range u.Tables {
+		out[t.Name] = t.Bytes
+	}
+	return out
+}
+
+// timedPut is put with the CPU time of its three steps; background work counts where it happens.
+func (l *ledger) timedPut(b *testing.B, s *Store, w *work) (decide, stage, commit time.Duration) {
+	ctx := context.Background()
+	tip := s.Tip()
+	for i := range w.executed.Writes { // the executor has read these
+		_, err := tip.Account(w.executed.Writes[i].Address)
+		require.NoError(b, err)
+	}
+	t0 := cpuTime()
+	require.NoError(b, s.AppendDecision(ctx, w.decision, w.txs))
+	t1 := cpuTime()
+	root, err := s.Stage(ctx, w.decision.Height, w.executed.Writes)
+	require.NoError(b, err)
+	t2 := cpuTime()
+	l.seal(w.executed, root)
+	t3 := cpuTime()
+	require.NoError(b, s.Commit(ctx, w.executed, &chain.Attestation{Validator: 1, Signature: make([]byte, 64)}))
+	return t1 - t0, t2 - t1, cpuTime() - t3
+}
+
+func envInt(name string, def int) int {
+	var n int
+	if _, err := fmt.Sscan(os.Getenv(name), &n); err != nil {
+		return def
+	}
+	return n
+}
+
+var _ = rand.N[int]
