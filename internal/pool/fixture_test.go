@@ -135,7 +135,18 @@ type who struct {
 	addr common.Address
 }
 
+var people sync.Map
+
 func person(n int) who {
+	if w, ok := people.Load(n); ok {
+		return w.(who)
+	}
+	w := born(n)
+	people.Store(n, w)
+	return w
+}
+
+func born(n int) who {
 	var seed [32]byte
 	binary.BigEndian.PutUint64(seed[24:], uint64(n)+1)
 	key, err := gethcrypto.ToECDSA(seed[:])
