@@ -296,7 +296,7 @@ func BenchmarkManyTries(b *testing.B) {
 	}
 	n := float64(b.N) * 1000 * 1000
 	b.ReportMetric(float64((cpuTime()-start).Nanoseconds())/n, "cpu-µs/trie")
-	b.ReportMetric(float64(f.Stats().Bytes)/float64(len(roots)), "mem-B/trie")
+	b.ReportMetric(float64(f.count().Bytes)/float64(len(roots)), "mem-B/trie")
 }
 
 // BenchmarkGenesis1M builds a trie of a million keys in one commit, and checks it.

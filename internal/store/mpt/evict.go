@@ -13,7 +13,7 @@ const trieBytes = int64(unsafe.Sizeof(Trie{})) + 64
 // branches, some 50 ns each, is rare.
 func (f *Forest) evict() {
 	durable := f.durableStamp()
-	bytes := f.Stats().Bytes
+	bytes := f.count().Bytes
 	if bytes <= f.cfg.CacheBytes {
 		return
 	}
@@ -29,18 +29,18 @@ func (f *Forest) evict() {
 		stamps = append(stamps, s)
 	}
 	slices.Sort(stamps)
-	limit, any := uint32(0), false
+	limit, found := uint32(0), false
 	for _, s := range stamps {
 		if s > durable || bytes <= f.cfg.CacheBytes/4*3 {
 			break
 		}
-		limit, any = s, true
+		limit, found = s, true
 		bytes -= ages[s]
 	}
-	if !any {
+	if !found {
 		return
 	}
-	before := f.Stats().Branches
+	before := f.count().Branches
 	for owner, t := range f.storage {
 		switch {
 		case t.listed || t.stamp(w) > limit:
@@ -52,7 +52,7 @@ func (f *Forest) evict() {
 		}
 	}
 	w.prune(f.accounts.root, limit)
-	f.evicted += before - f.Stats().Branches
+	f.evicted += before - f.count().Branches
 }
 
 // durableStamp is the stamp of the last durable commit.

@@ -7,7 +7,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 )
 
-// Forest is the account trie and the storage tries of the chain's head. All methods but Durable belong to one goroutine. An error of any method that
+// Forest is the account trie and the storage tries of the chain's head. All methods but Durable and Stats belong to one goroutine. An error of any method that
 // reads or changes a trie is final: later calls return it again, and the caller opens a new Forest on the durable state.
 type Forest struct {
 	cfg           Config
@@ -23,6 +23,7 @@ type Forest struct {
 	stamp         uint32        // of the running commit
 	durableBefore uint32        // stamp of the last commit known to be durable
 	evicted       int
+	stats         atomic.Pointer[Stats] // as of the last commit
 	err           error
 }
 
@@ -44,6 +45,7 @@ func NewForest(cfg Config, r Reader, root common.Hash) (*Forest, error) {
 	if err := f.accounts.open(w); err != nil {
 		return nil, err
 	}
+	f.publish()
 	return f, nil
 }
 
@@ -91,13 +93,14 @@ func (f *Forest) Commit(gen uint64) (common.Hash, *Changes, error) {
 	f.commits = append(f.commits, commit{stamp: f.stamp, gen: gen})
 	f.stamp++
 	f.evict()
+	f.publish()
 	return f.accounts.hash, c, nil
 }
 
 // Durable says that the changes of all commits up to gen are on disk: what they touched may be evicted. Safe from any goroutine.
 func (f *Forest) Durable(gen uint64) { f.durable.Store(gen + 1) }
 
-// Stats describe the cache.
+// Stats describe the cache as the last commit left it.
 type Stats struct {
 	Tries    int   // live storage tries
 	Branches int   // live branches
@@ -106,8 +109,10 @@ type Stats struct {
 	Evicted  int   // branches evicted so far
 }
 
-// Stats returns the present figures.
-func (f *Forest) Stats() Stats {
+// Stats returns the figures as of the last Commit. Safe from any goroutine.
+func (f *Forest) Stats() Stats { return *f.stats.Load() }
+
+func (f *Forest) count() Stats {
 	s := Stats{Tries: len(f.storage), Bytes: int64(len(f.storage)) * trieBytes, Evicted: f.evicted}
 	for _, w := range f.workers {
 		s.Branches += int(w.live)
@@ -115,6 +120,11 @@ func (f *Forest) Stats() Stats {
 		s.Loads += w.loads
 	}
 	return s
+}
+
+func (f *Forest) publish() {
+	s := f.count()
+	f.stats.Store(&s)
 }
 
 func (f *Forest) enlist(t *Trie) {

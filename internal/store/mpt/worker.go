@@ -208,14 +208,14 @@ func (w *worker) replace(b *branch, ops []op) bool {
 		for len(block) > 0 && bytesLess(leafKey(block), &ops[i].key) {
 			block = block[leafSize(block):]
 		}
-		new := ops[i].leaf
+		leaf := ops[i].leaf
 		switch {
 		case len(block) == 0 || *leafKey(block) != ops[i].key:
-			all = all && len(new) == 0
-		case len(new) == 0 || block[32] != new[0]:
+			all = all && len(leaf) == 0
+		case len(leaf) == 0 || block[32] != leaf[0]:
 			all = false
-		case string(block[leafHead:leafSize(block)]) != string(new[1:]):
-			copy(block[leafHead:], new[1:])
+		case string(block[leafHead:leafSize(block)]) != string(leaf[1:]):
+			copy(block[leafHead:], leaf[1:])
 			b.dirty |= 1 << n
 		}
 	}
@@ -243,16 +243,16 @@ func (w *worker) merge(leaves []byte, ops []op) (count int, differs bool) {
 			count++
 			continue
 		}
-		new := ops[0].leaf
+		leaf := ops[0].leaf
 		if order == 0 {
 			n := leafSize(leaves)
-			differs = differs || string(leaves[32:n]) != string(new)
+			differs = differs || string(leaves[32:n]) != string(leaf)
 			leaves = leaves[n:]
 		} else {
-			differs = differs || len(new) > 0
+			differs = differs || len(leaf) > 0
 		}
-		if len(new) > 0 {
-			w.buf = append(append(w.buf, ops[0].key[:]...), new...)
+		if len(leaf) > 0 {
+			w.buf = append(append(w.buf, ops[0].key[:]...), leaf...)
 			count++
 		}
 		ops = ops[1:]
