@@ -126,13 +126,17 @@ func blockContext(h *chain.Header, hash vm.GetHashFunc) vm.BlockContext {
 
 // message is tx as geth's core takes it. It borrows from tx, which outlives it.
 func message(tx *chain.Tx, baseFee *uint256.Int) *core.Message {
-	price := tx.FeeCap()
+	price, feeCap, tipCap := tx.FeeCap(), tx.FeeCap(), tx.TipCap()
 	if tip, ok := tx.EffectiveTip(baseFee); ok {
 		price = tip.Add(tip, baseFee)
 	}
+	if baseFee.IsZero() {
+		// Gas is free: what the sender would pay at the most must not be asked of its balance.
+		feeCap, tipCap = price, price
+	}
 	return &core.Message{
 		To: tx.To(), From: tx.Sender(), Nonce: tx.Nonce(), Value: tx.Value(), GasLimit: tx.Gas(),
-		GasPrice: price, GasFeeCap: tx.FeeCap(), GasTipCap: tx.TipCap(),
+		GasPrice: price, GasFeeCap: feeCap, GasTipCap: tipCap,
 		Data: tx.Data(), AccessList: tx.AccessList(), SetCodeAuthorizations: tx.Authorizations(),
 	}
 }

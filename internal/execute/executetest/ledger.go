@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -85,6 +86,18 @@ func (l *Ledger) Copy() *Ledger {
 		c.slots[addr] = maps.Clone(slots)
 	}
 	return c
+}
+
+// Erasure is the write set that deletes everything.
+func (l *Ledger) Erasure() chain.WriteSet {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	out := make(chain.WriteSet, 0, len(l.accounts))
+	for addr, a := range l.accounts {
+		out = append(out, chain.AccountChange{Address: addr, Prev: &a, Wiped: len(l.slots[addr]) > 0})
+	}
+	slices.SortFunc(out, func(a, b chain.AccountChange) int { return a.Address.Cmp(b.Address) })
+	return out
 }
 
 // Root is the state root.
