@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/core/vm/runtime"
+	gethcrypto "github.com/ethereum/go-ethereum/crypto"
+	"github.com/holiman/uint256"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jialing-chain/jialing/apps"
+)
+
+// TestHolders: the addresses made by addition are the ones of the keys, across the edges of a chunk.
+func TestHolders(t *testing.T) {
+	const n = 2100
+	h := newHolders(n, 3)
+	for _, i := range []int{0, 1, 2, 1022, 1023, 1024, 1025, 2047, 2048, n - 1} {
+		key, err := gethcrypto.ToECDSA(common.LeftPadBytes(h.key(i).D.Bytes(), 32))
+		require.NoError(t, err)
+		require.Equal(t, gethcrypto.PubkeyToAddress(key.PublicKey), h.addresses[i], "holder %d", i)
+	}
+	require.NotEqual(t, h.addresses[0], newHolders(1, 4).addresses[0])
+}
+
+func TestPayments(t *testing.T) {
+	const n = 100
+	p := newPayments(n, 1)
+	paid := make([]uint64, n)
+	for i := range 3*n + 7 {
+		from, to, nonce := p.draw()
+		require.NotEqual(t, from, to)
+		require.Less(t, to, n)
+		require.Equal(t, paid[from], nonce)
+		require.Equal(t, uint64(i/n), nonce, "everybody pays once before anybody pays twice")
+		paid[from]++
+	}
+}
+
+func TestSignedTransfers(t *testing.T) {
+	h := newHolders(50, 1)
+	c := newToken(common.Address{1}, 50)
+	txs, err := c.signTransfers(t.Context(), h, newPayments(50, 1), 120)
+	require.NoError(t, err)
+	draws, moved := newPayments(50, 1), make([]int, 50)
+	signer := types.LatestSignerForChainID(big.NewInt(chainID))
+	for _, s := range txs {
+		from, to, nonce := draws.draw()
+		moved[from]--
+		moved[to]++
+		tx := new(types.Transaction)
+		require.NoError(t, tx.UnmarshalBinary(s.raw))
+		require.Equal(t, s.hash, tx.Hash())
+		require.Equal(t, nonce, tx.Nonce())
+		sender, err := types.Sender(signer, tx)
+		require.NoError(t, err)
+		require.Equal(t, h.addresses[from], sender)
+		args, err := apps.Token.ABI.Methods["transfer"].Inputs.Unpack(tx.Data()[4:])
+		require.NoError(t, err)
+		require.Equal(t, []any{h.addresses[to], big.NewInt(1)}, args)
+	}
+	require.Equal(t, moved, c.moved)
+
+	var batch []struct {
+		ID     int
+		Method string
+		Params []string
+	}
+	require.NoError(t, json.Unmarshal(batchMessage(txs[:3]), &batch))
+	require.Len(t, batch, 3)
+	require.Equal(t, 2, batch[2].ID)
+	require.Equal(t, "eth_sendRawTransaction", batch[2].Method)
+	require.Equal(t, txs[2].raw, common.FromHex(batch[2].Params[0]))
+
+	us, err := newYardstick(chainID, txs).measure(100)
+	require.NoError(t, err)
+	require.Greater(t, us, 5.0, "no machine recovers a key in 5 µs")
+}
+
+// TestFunder runs the hand-written contract in geth's EVM: it pays all or nobody.
+func TestFunder(t *testing.T) {
+	cfg := &runtime.Config{Origin: common.Address{0xaa}, Value: new(big.Int), GasLimit: 1 << 24}
+	run := func(to common.Address, data []byte) ([]byte, error) {
+		out, _, err := runtime.Call(to, data, cfg)
+		return out, err
+	}
+	supply := new(big.Int).Mul(big.NewInt(1000), big.NewInt(unitsPerHolder))
+	init, err := apps.Token.Creation(supply)
+	require.NoError(t, err)
+	_, token, _, err := runtime.Create(init, cfg)
+	require.NoError(t, err)
+	code, funder, _, err := runtime.Create(creation(funderCode), cfg)
+	require.NoError(t, err)
+	require.Equal(t, funderCode, code)
+	_, err = run(token, transferData(funder, supply))
+	require.NoError(t, err)
+
+	holders := newHolders(fundPerTx, 1).addresses
+	cfg.State.AddBalance(cfg.Origin, amount(fundPerTx), 0)
+	cfg.Value = big.NewInt(fundPerTx)
+	_, left, err := runtime.Call(funder, fundData(token, holders), cfg)
+	require.NoError(t, err)
+	require.Greater(t, left, uint64(500_000), "one transaction's gas is enough, with its intrinsic gas to come")
+	cfg.Value = new(big.Int)
+	for _, a := range holders {
+		require.Equal(t, amount(1), cfg.State.GetBalance(a))
+		out, err := run(token, append(common.FromHex("70a08231"), common.LeftPadBytes(a[:], 32)...))
+		require.NoError(t, err)
+		require.Equal(t, big.NewInt(unitsPerHolder), new(big.Int).SetBytes(out))
+	}
+	_, err = run(funder, fundData(token, holders[:2]))
+	require.Error(t, err, "without ether it pays nobody")
+	cfg.State.AddBalance(cfg.Origin, amount(10), 0)
+	cfg.Value = big.NewInt(2)
+	_, err = run(funder, fundData(common.Address{0xbb, 1}, holders[:2]))
+	require.NoError(t, err, "an address without code takes any call: deploy makes sure that the token is there")
+	cfg.Value = new(big.Int)
+	out, err := run(token, append(common.FromHex("70a08231"), common.LeftPadBytes(holders[0][:], 32)...))
+	require.NoError(t, err)
+	require.Equal(t, big.NewInt(unitsPerHolder), new(big.Int).SetBytes(out))
+}
+
+func TestPlace(t *testing.T) {
+	const ours = "github.com/jialing-chain/jialing/internal/"
+	for _, c := range []struct {
+		stack []string
+		want  string
+	}{
+		{[]string{"runtime.cgocall", "github.com/ethereum/go-ethereum/crypto/secp256k1.RecoverPubkey", ours + "chain.(*Verifier).Verify", ours + "pool.(*Pool).verify"}, "signature recovery"},
+		{[]string{"runtime.memmove", ours + "chain.DecodeTx", ours + "pool.(*Pool).AddBatch", ours + "serve/eth.(*API).Send"}, "pool"},
+		{[]string{"github.com/ethereum/go-ethereum/core/vm.opSload", ours + "execute.(*Executor).Execute", ours + "node.(*pipeline).runExecute"}, "execute"},
+		{[]string{"github.com/cockroachdb/pebble/v2.(*DB).Get", ours + "store.(*view).Slot", ours + "execute.(*StateDB).slot"}, "store"},
+		{[]string{"github.com/ethereum/go-ethereum/crypto/keccak.keccakF1600", ours + "store/mpt.(*worker).hash", ours + "store.(*Store).Stage"}, "store/mpt"},
+		{[]string{"runtime.mallocgc", ours + "serve.(*Server).read", "net/http.(*conn).serve"}, "serve"},
+		{[]string{"runtime.scanobject", "runtime.gcBgMarkWorker"}, "garbage collection"},
+		{[]string{"runtime.gcAssistAlloc", "runtime.mallocgc", ours + "execute.(*StateDB).slot"}, "garbage collection"},
+		{[]string{"bytes.Compare", "github.com/cockroachdb/pebble/v2.(*DB).runCompaction"}, "pebble compaction, flush"},
+		{[]string{"syscall.Syscall", "internal/poll.(*FD).Write", "net/http.(*conn).serve"}, "network"},
+		{[]string{"runtime.futex", "runtime.schedule"}, "runtime"},
+		{[]string{"github.com/cockroachdb/pebble/v2/record.(*LogWriter).flushLoop"}, "pebble, other"},
+		{[]string{ours + "node.(*pipeline).publish"}, "node"},
+		{[]string{"main.main"}, "other"},
+		{nil, "other"},
+	} {
+		require.Equal(t, c.want, place(c.stack), "%v", c.stack)
+	}
+}
+
+func TestProcessFigures(t *testing.T) {
+	cpu, err := parseStat([]byte("4242 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 150 50 13 14 15"))
+	require.NoError(t, err)
+	require.Equal(t, 2*time.Second, cpu)
+	_, err = parseStat([]byte("4242 (x) S 1"))
+	require.Error(t, err)
+
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "f"), bytes.Repeat([]byte{1}, 100_000), 0o600))
+	used, err := diskUsage(dir)
+	require.NoError(t, err)
+	require.InDelta(t, 100_000, used, 10_000)
+}
+
+func TestPercentile(t *testing.T) {
+	var d []time.Duration
+	for i := range 200 {
+		d = append(d, time.Duration(i+1)*time.Millisecond)
+	}
+	require.Equal(t, 100.0, percentile(d, 50))
+	require.Equal(t, 198.0, percentile(d, 99))
+	require.Equal(t, 1.0, percentile(d[:1], 99))
+	require.Zero(t, percentile(nil, 50))
+}
+
+func TestStageSeconds(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Write([]byte("# HELP x\njialing_stage_seconds_total{stage=\"execute\"} 1.5\njialing_stage_seconds_total{stage=\"store\"} 2e-1\njialing_height 3\n"))
+	}))
+	defer server.Close()
+	got, err := stageSeconds(t.Context(), server.URL)
+	require.NoError(t, err)
+	require.Equal(t, map[string]float64{"execute": 1.5, "store": 0.2}, got)
+}
+
+func TestReport(t *testing.T) {
+	s, err := parse([]string{"-accounts", "10, 20", "-txs", "200"})
+	require.NoError(t, err)
+	require.Equal(t, []int{10, 20}, s.Accounts)
+	r := newReport(s, 10)
+	r.TxsPerSecond, r.Split["pool"], r.Split["store"] = 12345, 1, 2
+	path, err := r.save(t.TempDir())
+	require.NoError(t, err)
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var back report
+	require.NoError(t, json.Unmarshal(b, &back))
+	require.Equal(t, r.TxsPerSecond, back.TxsPerSecond)
+	require.NotEmpty(t, back.Machine.CPU)
+	require.Positive(t, back.Machine.Memory)
+
+	var out bytes.Buffer
+	require.NoError(t, printTable(&out, []*report{r, &back}))
+	require.Contains(t, out.String(), "12345")
+	require.Less(t, bytes.Index(out.Bytes(), []byte("CPU µs/tx: store")), bytes.Index(out.Bytes(), []byte("CPU µs/tx: pool")), "the dearest first")
+}
+
+func TestRefusedSettings(t *testing.T) {
+	for text, args := range map[string][]string{
+		"-accounts": {"-accounts", "many"},
+		"-batch":    {"-batch", "0"},
+		"-nodes":    {"-nodes", "4"},
+		"-window":   {"-window", "10"},
+		"-latency":  {"-latency", "1ms"},
+	} {
+		_, err := parse(args)
+		require.ErrorContains(t, err, text)
+	}
+	t.Setenv("ACCOUNTS", "77")
+	t.Setenv("TXS", "5000")
+	s, err := parse(nil)
+	require.NoError(t, err)
+	require.Equal(t, []int{77}, s.Accounts)
+	require.Equal(t, 5000, s.Txs)
+}
+
+func TestFundedChainIsKept(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "jialing")
+	require.NoError(t, os.WriteFile(program, []byte("one"), 0o700))
+	s := &settings{Binary: program, Out: dir, Seed: 1}
+	first, err := fundedFolder(s, 10)
+	require.NoError(t, err)
+	found, err := first.restore(filepath.Join(dir, "nothing"))
+	require.NoError(t, err)
+	require.False(t, found)
+
+	chain := filepath.Join(dir, "chain")
+	require.NoError(t, os.Mkdir(chain, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(chain, "node.key"), []byte("secret"), 0o600))
+	require.NoError(t, first.keep(chain))
+	copied := filepath.Join(dir, "copy")
+	found, err = first.restore(copied)
+	require.NoError(t, err)
+	require.True(t, found)
+	info, err := os.Stat(filepath.Join(copied, "node.key"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+
+	require.NoError(t, os.WriteFile(program, []byte("two"), 0o700))
+	second, err := fundedFolder(s, 10)
+	require.NoError(t, err)
+	found, err = second.restore(filepath.Join(dir, "nothing"))
+	require.NoError(t, err)
+	require.False(t, found, "another program's chain is not taken")
+	require.NoError(t, second.keep(chain))
+	_, err = os.Stat(first.dir)
+	require.ErrorIs(t, err, os.ErrNotExist, "and goes when there is a new one")
+}
+
+func amount(n uint64) *uint256.Int { return uint256.NewInt(n) }

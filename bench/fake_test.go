@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/stretchr/testify/require"
+)
+
+// fakeNode answers what the load generator asks, over a real WebSocket. A transaction is in a block as soon as it is accepted.
+type fakeNode struct {
+	mu     sync.Mutex
+	blocks []block
+	heads  []chan head
+
+	refuse, drop, fail map[common.Hash]bool
+}
+
+func startFake(t *testing.T) (*fakeNode, []string) {
+	n := &fakeNode{blocks: make([]block, 1), refuse: map[common.Hash]bool{}, drop: map[common.Hash]bool{}, fail: map[common.Hash]bool{}}
+	server := rpc.NewServer()
+	require.NoError(t, server.RegisterName("eth", n))
+	http := httptest.NewServer(server.WebsocketHandler([]string{"*"}))
+	t.Cleanup(func() { server.Stop(); http.Close() })
+	return n, []string{"ws" + strings.TrimPrefix(http.URL, "http")}
+}
+
+type refusal struct{}
+
+func (refusal) Error() string  { return "nonce too low" }
+func (refusal) ErrorCode() int { return -32000 }
+
+func (n *fakeNode) SendRawTransaction(raw hexutil.Bytes) (common.Hash, error) {
+	tx := new(types.Transaction)
+	if err := tx.UnmarshalBinary(raw); err != nil {
+		return common.Hash{}, err
+	}
+	switch hash := tx.Hash(); {
+	case n.refuse[hash]:
+		return common.Hash{}, refusal{}
+	case n.drop[hash]:
+		return hash, nil
+	default:
+		n.include(hash)
+		return hash, nil
+	}
+}
+
+func (n *fakeNode) include(hash common.Hash) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	b := block{Number: hexutil.Uint64(len(n.blocks)), GasUsed: 50_000, Transactions: []common.Hash{hash}}
+	n.blocks = append(n.blocks, b)
+	for _, h := range n.heads {
+		h <- head{b.Number}
+	}
+}
+
+func (n *fakeNode) BlockNumber() hexutil.Uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return hexutil.Uint64(len(n.blocks) - 1)
+}
+
+func (n *fakeNode) GetBlockByNumber(height hexutil.Uint64, full bool) *block {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if int(height) >= len(n.blocks) {
+		return nil
+	}
+	return &n.blocks[height]
+}
+
+func (n *fakeNode) GetBlockReceipts(height hexutil.Uint64) []map[string]any {
+	var out []map[string]any
+	for _, hash := range n.GetBlockByNumber(height, false).Transactions {
+		status := hexutil.Uint64(1)
+		if n.fail[hash] {
+			status = 0
+		}
+		out = append(out, map[string]any{"status": status, "transactionHash": hash})
+	}
+	return out
+}
+
+func (n *fakeNode) NewHeads(ctx context.Context) (*rpc.Subscription, error) {
+	notifier, _ := rpc.NotifierFromContext(ctx)
+	sub := notifier.CreateSubscription()
+	heads := make(chan head, 1<<16)
+	n.mu.Lock()
+	n.heads = append(n.heads, heads)
+	n.mu.Unlock()
+	go func() {
+		for {
+			select {
+			case h := <-heads:
+				notifier.Notify(sub.ID, h)
+			case <-sub.Err():
+				return
+			}
+		}
+	}()
+	return sub, nil
+}
+
+// someTransfers are signed by holders of a token that the fake does not look at.
+func someTransfers(t *testing.T, n int) []signed {
+	h := newHolders(50, 1)
+	c := newToken(common.Address{1}, 50)
+	txs, err := c.signTransfers(t.Context(), h, newPayments(50, 1), n)
+	require.NoError(t, err)
+	return txs
+}
+
+func TestDrive(t *testing.T) {
+	_, nodes := startFake(t)
+	txs := someTransfers(t, 503)
+	o, err := drive(t.Context(), nodes, load{txs: txs, batch: 10, connections: 3, window: 60})
+	require.NoError(t, err)
+	require.Equal(t, uint64(503), o.to-o.from)
+	require.Len(t, o.latencies, 503)
+	require.Equal(t, uint64(503*50_000), o.gas)
+	require.Positive(t, o.seconds())
+	for _, l := range o.latencies {
+		require.Positive(t, l)
+	}
+	require.NoError(t, verifyReceipts(t.Context(), nodes[0], o, 503))
+	require.ErrorContains(t, verifyReceipts(t.Context(), nodes[0], o, 504), "504 successes were due")
+}
+
+// TestDriveAtARate: the turn of a batch comes by the clock, and latency counts from there.
+func TestDriveAtARate(t *testing.T) {
+	_, nodes := startFake(t)
+	txs := someTransfers(t, 100)
+	begin := time.Now()
+	o, err := drive(t.Context(), nodes, load{txs: txs, batch: 10, connections: 2, window: 100, rate: 500})
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, time.Since(begin), 180*time.Millisecond, "the last batch is due after 90 of 500 transactions per second")
+	require.GreaterOrEqual(t, o.seconds(), 0.18)
+}
+
+func TestDriveSaysWhatWentWrong(t *testing.T) {
+	txs := someTransfers(t, 30)
+	for name, c := range map[string]struct {
+		spoil func(*fakeNode)
+		text  string
+	}{
+		"refused": {func(n *fakeNode) { n.refuse[txs[7].hash] = true }, "the node refused transaction 7 of a batch: nonce too low (code -32000)"},
+		"missing": {func(n *fakeNode) { n.drop[txs[7].hash] = true }, "no block for 500ms (29 of 30 transactions were in blocks)"},
+		"foreign": {func(n *fakeNode) {
+			n.heads = nil
+			time.AfterFunc(50*time.Millisecond, func() { n.include(common.Hash{9}) })
+			n.drop[txs[7].hash] = true
+		}, "which we did not send"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, nodes := startFake(t)
+			c.spoil(n)
+			_, err := drive(t.Context(), nodes, load{txs: txs, batch: 10, connections: 1, window: 100, patience: 500 * time.Millisecond})
+			require.ErrorContains(t, err, c.text)
+		})
+	}
+	t.Run("failed", func(t *testing.T) {
+		n, nodes := startFake(t)
+		n.fail[txs[7].hash] = true
+		o, err := drive(t.Context(), nodes, load{txs: txs, batch: 10, connections: 1, window: 100})
+		require.NoError(t, err)
+		require.ErrorContains(t, verifyReceipts(t.Context(), nodes[0], o, 30), "hold 30 receipts, 1 of them failed")
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		n, nodes := startFake(t)
+		n.drop[txs[7].hash] = true
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		_, err := drive(ctx, nodes, load{txs: txs, batch: 10, connections: 1, window: 100})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+	t.Run("nobody there", func(t *testing.T) {
+		_, err := drive(t.Context(), []string{"ws://127.0.0.1:1"}, load{txs: txs, batch: 10, connections: 1, window: 100})
+		require.ErrorContains(t, err, "connect to ws://127.0.0.1:1")
+	})
+}

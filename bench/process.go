@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is one node of the chain, a child of ours.
+type process struct {
+	binary, dir string
+	cmd         *exec.Cmd
+	exited      chan error
+	log         *os.File
+	http, ws    string
+	pprof       string
+}
+
+// startTimeout bounds how long a node may take to serve; stopTimeout how long to end.
+const (
+	startTimeout = time.Minute
+	stopTimeout  = time.Minute
+)
+
+// startProcess runs the node of dir and returns once it serves.
+func startProcess(ctx context.Context, binary, dir string, profile bool) (*process, error) {
+	p := &process{binary: binary, dir: dir, exited: make(chan error, 1)}
+	args := []string{"start", "--dir", dir, "--http.addr", "127.0.0.1:0", "--json"}
+	if profile {
+		args = append(args, "--pprof.addr", "127.0.0.1:0")
+	}
+	p.cmd = exec.Command(binary, args...)
+	var err error
+	if p.log, err = os.Create(filepath.Join(filepath.Dir(dir), filepath.Base(dir)+".log")); err != nil {
+		return nil, err
+	}
+	p.cmd.Stderr = p.log
+	// The node must not get the terminal's Ctrl-C: it is stopped when we are done with it.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start node: %w", err)
+	}
+	served := make(chan error, 1)
+	go func() {
+		served <- p.readStart(stdout)
+		io.Copy(io.Discard, stdout)
+		p.exited <- p.cmd.Wait()
+	}()
+	select {
+	case err = <-served:
+	case <-time.After(startTimeout):
+		err = fmt.Errorf("it does not serve after %s", startTimeout)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		p.cmd.Process.Kill()
+		<-p.exited
+		return nil, fmt.Errorf("start node: %w; its log is %s", err, p.log.Name())
+	}
+	return p, nil
+}
+
+// readStart reads what "jialing start --json" says of where it serves.
+func (p *process) readStart(r io.Reader) error {
+	var said struct{ HTTP, WebSocket, Pprof string }
+	if err := json.NewDecoder(r).Decode(&said); err != nil {
+		return errors.New("it ended without saying where it serves")
+	}
+	p.http, p.ws, p.pprof = said.HTTP, said.WebSocket, said.Pprof
+	return nil
+}
+
+// stop ends the node cleanly.
+func (p *process) stop() error {
+	defer p.log.Close()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop node: %w", err)
+	}
+	select {
+	case err := <-p.exited:
+		if err != nil {
+			return fmt.Errorf("the node did not end well: %w; its log is %s", err, p.log.Name())
+		}
+		return nil
+	case <-time.After(stopTimeout):
+		p.kill()
+		return fmt.Errorf("the node did not end within %s", stopTimeout)
+	}
+}
+
+// kill ends the node at once.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	<-p.exited
+	p.log.Close()
+}
+
+// clockTicks is USER_HZ, 100 on every Linux that Go runs on.
+const clockTicks = 100
+
+// cpu is the user and system time of the process so far.
+func (p *process) cpu() (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the node's CPU time: %w", err)
+	}
+	return parseStat(b)
+}
+
+// parseStat takes utime and stime, fields 14 and 15 of proc(5), counted behind the name in brackets.
+func parseStat(stat []byte) (time.Duration, error) {
+	// A name may hold brackets and spaces itself.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("read the node's CPU time: cannot understand %q", stat)
+	}
+	var ticks int64
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read the node's CPU time: %w", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / clockTicks, nil
+}
+
+// peakRSS is the largest resident memory of the process so far, in bytes.
+func (p *process) peakRSS() (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the node's memory: %w", err)
+	}
+	for _, line := range strings.Split(string(b), "\n") {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("read the node's memory: no VmHWM")
+}
+
+// diskUsage is the space that the files of dir take, in bytes.
+func diskUsage(dir string) (total int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			total += st.Blocks * 512
+		}
+		return nil
+	})
+	return total, err
+}
+
+// cluster is all nodes of the chain.
+type cluster []*process
+
+func (c cluster) cpu() (total time.Duration, err error) {
+	for _, p := range c {
+		t, err := p.cpu()
+		if err != nil {
+			return 0, err
+		}
+		total += t
+	}
+	return total, nil
+}
+
+func (c cluster) peakRSS() (total int64, err error) {
+	for _, p := range c {
+		n, err := p.peakRSS()
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+func (c cluster) stop() (err error) {
+	for _, p := range c {
+		err = errors.Join(err, p.stop())
+	}
+	return err
+}
