@@ -44,11 +44,14 @@ type entry struct {
 	account *account
 }
 
-// newEntry fills the derived fields; ok is false when the cost exceeds 256 bits, which no balance covers.
-func newEntry(tx *chain.Tx, local bool) (e *entry, ok bool) {
-	cost, ok := tx.Cost()
-	if !ok {
-		return nil, false
+// newEntry fills the derived fields; ok is false when the cost exceeds 256 bits, which no balance covers. Where gas is free, only the value
+// costs.
+func newEntry(tx *chain.Tx, local, free bool) (e *entry, ok bool) {
+	cost := tx.Value()
+	if !free {
+		if cost, ok = tx.Cost(); !ok {
+			return nil, false
+		}
 	}
 	return &entry{tx: tx, hash: tx.Hash(), sender: tx.Sender(), nonce: tx.Nonce(), gas: tx.Gas(), cost: *cost,
 		tip: priceOf(tx.TipCap()), cap: priceOf(tx.FeeCap()), size: len(tx.Raw()), local: local}, true

@@ -179,7 +179,7 @@ func (p *Pool) checkTx(ctx context.Context, tx *chain.Tx, local bool) (*entry, e
 			return nil, err
 		}
 	}
-	e, ok := newEntry(tx, local)
+	e, ok := newEntry(tx, local, p.rules.zero)
 	if !ok {
 		return nil, ErrInsufficientFunds
 	}

@@ -165,7 +165,7 @@ func (s *benchSteps) run(b *testing.B, p *Pool, l *ledger, txs chain.Txs) {
 		start := threadTime()
 		w := &work{make([][]byte, batch), true, make([]*entry, batch), make([]reading, batch), make([]error, batch)}
 		for i := range batch {
-			w.entries[i], _ = newEntry(txs[at+i], true)
+			w.entries[i], _ = newEntry(txs[at+i], true, true)
 		}
 		s.admit += threadTime() - start
 		start = threadTime()

@@ -40,7 +40,7 @@ func (p *Pool) Decided(txs chain.Txs) {
 			p.setStatus(e.account, e, decided)
 			e.account.served = true
 			p.touch(e.account)
-		} else if e, ok := newEntry(txs[i], false); ok { // a cost above 256 bits never executes
+		} else if e, ok := newEntry(txs[i], false, p.rules.zero); ok { // a cost above 256 bits never executes
 			strange = append(strange, e)
 		}
 	})

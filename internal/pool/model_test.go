@@ -32,9 +32,15 @@ type modelTx struct {
 	decided bool
 	seq     int
 	tries   int
+	free    bool
 }
 
-func (m *modelTx) cost() uint64 { return m.value + m.gas*m.feeCap }
+func (m *modelTx) cost() uint64 {
+	if m.free {
+		return m.value
+	}
+	return m.value + m.gas*m.feeCap
+}
 
 // of lists a sender's transactions by nonce.
 func (m *model) of(sender int) []*modelTx {
@@ -211,7 +217,7 @@ func againstModel(t *testing.T, rt *rapid.T, mode chain.FeeMode) {
 func modelAdd(t *testing.T, rt *rapid.T, f *fixture, m *model) {
 	s := rapid.IntRange(0, modelSenders-1).Draw(rt, "sender")
 	fee := rapid.Uint64Range(1, 40).Draw(rt, "fee")
-	tx := &modelTx{sender: s, spec: spec{from: person(s), nonce: m.nonce[s] + rapid.Uint64Range(0, 5).Draw(rt, "ahead"), gas: 21_000, feeCap: fee,
+	tx := &modelTx{sender: s, free: !m.market, spec: spec{from: person(s), nonce: m.nonce[s] + rapid.Uint64Range(0, 5).Draw(rt, "ahead"), gas: 21_000, feeCap: fee,
 		tipCap: rapid.Uint64Range(0, fee).Draw(rt, "tip"), value: rapid.Uint64Range(0, 4).Draw(rt, "value") * 5_000_000}}
 	if !m.market {
 		tx.feeCap = fee % 3

@@ -181,14 +181,20 @@ func TestReplacement(t *testing.T) {
 
 func TestBalanceCoversAllQueued(t *testing.T) {
 	alice := person(1)
-	f := start(t, setup{})
-	f.ledger.set(alice.addr, 0, 100)
-	f.must(spec{from: alice, nonce: 0, value: 60})
-	_, err := f.add(spec{from: alice, nonce: 1, value: 41})
+	f := start(t, setup{mode: chain.FeesFixed, baseFee: 1})
+	f.ledger.set(alice.addr, 0, 42_100)
+	f.must(spec{from: alice, nonce: 0, value: 60, feeCap: 1})
+	_, err := f.add(spec{from: alice, nonce: 1, value: 41, feeCap: 1})
 	require.ErrorIs(t, err, ErrInsufficientFunds)
-	_, err = f.add(spec{from: alice, nonce: 0, value: 80, feeCap: 1})
-	require.ErrorIs(t, err, ErrInsufficientFunds, "the replacement's gas costs 21000")
-	f.must(spec{from: alice, nonce: 1, value: 40})
+	_, err = f.add(spec{from: alice, nonce: 0, value: 80, feeCap: 3})
+	require.ErrorIs(t, err, ErrInsufficientFunds, "the replacement's gas costs 63000")
+	f.must(spec{from: alice, nonce: 1, value: 40, feeCap: 1})
+
+	free := start(t, setup{})
+	free.ledger.set(alice.addr, 0, 100)
+	free.must(spec{from: alice, value: 100, feeCap: 1e9, tipCap: 1e9}) // what tools offer by habit is not charged
+	_, err = free.add(spec{from: alice, nonce: 1, value: 1})
+	require.ErrorIs(t, err, ErrInsufficientFunds)
 }
 
 func TestTurnsAreFair(t *testing.T) {
