@@ -46,7 +46,7 @@ func ExampleSecp256k1_SignTx() {
 func ExampleClient_Transact() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	c, err := client.Dial(ctx, "ws://127.0.0.1:8546")
+	c, err := client.Dial(ctx, "ws://127.0.0.1:8545")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"strings"
@@ -36,6 +37,10 @@ func advice(err error) string {
 		{store.ErrFormat, "use the version of jialing that made the folder; \"db export\" there and \"db import\" here carries the chain over"},
 		{store.ErrCorrupt, "nothing was written. Keep a copy, then make a new folder with \"jialing init --genesis FILE\" and \"jialing db import\" an export"},
 		{store.ErrStorage, "free space on the disk, then start again: nothing acknowledged is lost"},
+		{store.ErrExport, "the file is damaged or cut off, or was never an export: export again"},
+		{node.ErrImportDiffers, "the export is not of this ledger's history, or was made by another version; nothing of that block was written"},
+		{errFileExists, "choose another name: nothing is overwritten"},
+		{context.Canceled, "stopped before it was done, and nothing is half-written: run it again"},
 		{syscall.EADDRINUSE, "another program listens there: stop it, or choose another port with --http.addr 127.0.0.1:8600"},
 		{syscall.ENOSPC, "free space on the disk, then start again: nothing acknowledged is lost"},
 		{ethereum.NotFound, "check the value, and that --rpc is the right chain"},

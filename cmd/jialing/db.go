@@ -21,7 +21,7 @@ func (c *cli) dbCommand() *cobra.Command {
 		Use:   "db",
 		Short: "Look after the ledger on disk; the node must be stopped",
 	}
-	cmd.AddCommand(c.dbCheck(), c.dbPrune(), c.dbUsage())
+	cmd.AddCommand(c.dbCheck(), c.dbPrune(), c.dbExport(), c.dbImport(), c.dbUsage())
 	return cmd
 }
 

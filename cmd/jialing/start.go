@@ -33,7 +33,7 @@ nothing either. Settings are in the folder's node.toml; the flags here go before
 	cmd.Flags().StringVar(&f.httpAddr, "http.addr", "", "host:port for JSON-RPC over HTTP and WebSocket (port 0 takes a free one)")
 	cmd.Flags().StringVar(&f.wsAddr, "ws.addr", "", "host:port for WebSocket alone, apart from HTTP")
 	cmd.Flags().StringVar(&f.pprofAddr, "pprof.addr", "", "host:port for Go's profiles of this process, for developers; keep it on loopback (default none)")
-	cmd.Flags().StringVar(&f.logLevel, "log.level", "warn", "debug, info (every block), warn or error")
+	cmd.Flags().StringVar(&f.logLevel, "log.level", "warn", "debug (every block), info, warn or error")
 	cmd.Flags().StringVar(&f.logFormat, "log.format", "text", "text or json")
 	return cmd
 }
