@@ -91,7 +91,7 @@ func DeriveReceipt(r *Receipt, tx *Tx, header *Header, blockHash common.Hash, at
 	r.Bloom = types.CreateBloom(r)
 }
 
-// EffectiveGasPrice is what tx pays per gas in wei in a block with that base fee (EIP-1559).
+// EffectiveGasPrice is what tx pays per gas in wei in a block with that base fee (EIP-1559): nothing where it is zero.
 func EffectiveGasPrice(tx *Tx, baseFee *big.Int) *big.Int {
 	base := new(uint256.Int)
 	if baseFee != nil {

