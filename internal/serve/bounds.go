@@ -54,7 +54,7 @@ func (c *limitedConn) Close() error {
 	return err
 }
 
-// budget is a number of bytes that all requests share. It never waits: a client that sends slowly could make others wait for ever.
+// budget is a number of bytes that all requests and answers share. It never waits: a client that sends slowly could make others wait for ever.
 type budget struct{ free atomic.Int64 }
 
 func newBudget(n int64) *budget {
@@ -76,7 +76,7 @@ func (b *budget) put(n int64) { b.free.Add(n) }
 // Errors of reading a message.
 var (
 	errTooLarge = errors.New("request too large")
-	errBusy     = errors.New("server is busy: the requests that it is reading fill its memory budget, try again")
+	errBusy     = errors.New("server is busy: requests and answers fill its memory budget (see max_buffered_bytes), try again")
 )
 
 // freeBytes of a message are read without asking the budget: they are counted in MaxConnections.

@@ -26,8 +26,8 @@ type Config struct {
 	MaxConnections int `toml:"max_connections"`
 	// MaxRequestBytes bounds one HTTP body or WebSocket message: 8 MiB take a batch of 1,000 transactions of 4 KiB in hex.
 	MaxRequestBytes int `toml:"max_request_bytes"`
-	// MaxBufferedBytes bounds the bytes of all requests that are held at once beyond 64 KiB each, so that many large requests cannot
-	// add up to all memory. Who does not fit is told to come back.
+	// MaxBufferedBytes bounds the bytes of all requests being read and all answers being written that are held at once, beyond 64 KiB each:
+	// many large ones cannot add up to all memory. Who does not fit is told to come back.
 	MaxBufferedBytes int64 `toml:"max_buffered_bytes"`
 	// MaxBatchItems bounds a batch; 1,000 is what geth takes, so tools are built for it.
 	MaxBatchItems int `toml:"max_batch_items"`

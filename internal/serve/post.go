@@ -27,7 +27,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	m, err := s.readBody(r)
 	if err != nil {
-		s.refuse(w, err)
+		s.refuse(w, r, err)
 		return
 	}
 	defer m.release()
@@ -36,7 +36,9 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, r, appendSent(nil, &f, hashes, errs))
 		return
 	}
-	writeJSON(w, r, s.dispatch(r.Context(), r, m.bytes()))
+	out, put := s.dispatch(r.Context(), r, m.bytes())
+	defer put()
+	writeJSON(w, r, out)
 }
 
 func (s *Server) readBody(r *http.Request) (*message, error) {
@@ -46,11 +48,15 @@ func (s *Server) readBody(r *http.Request) (*message, error) {
 	return readMessage(r.Body, s.cfg.MaxRequestBytes, s.buffered)
 }
 
-func (s *Server) refuse(w http.ResponseWriter, err error) {
+// lingerBytes is how much of a refused body is thrown away: see linger.
+const lingerBytes = 64 << 20
+
+// refuse says why a body is not read to its end.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errTooLarge):
 		s.metrics.refused.WithLabelValues("request_bytes").Inc()
-		w.Header().Set("Connection", "close") // the rest of the body is not read
+		w.Header().Set("Connection", "close")
 		http.Error(w, fmt.Sprintf("%v: at most %d bytes (see max_request_bytes)", err, s.cfg.MaxRequestBytes), http.StatusRequestEntityTooLarge)
 	case errors.Is(err, errBusy):
 		s.metrics.refused.WithLabelValues("buffered_bytes").Inc()
@@ -59,20 +65,40 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	default:
 		http.Error(w, "read request: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	linger(w, r)
+}
+
+// linger sends the answer and throws away what the client still sends, for a while: a socket that is closed with unread bytes is reset, and
+// the client would see that instead of the answer.
+func linger(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	if control.Flush() == nil && control.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, lingerBytes)) // ends with the body, the deadline or the client
 	}
 }
 
-// dispatch answers a message by go-ethereum's rpc; no bytes when there is nothing to answer. r is the request or connection it came by.
-func (s *Server) dispatch(ctx context.Context, r *http.Request, body []byte) []byte {
+// dispatch answers a message by go-ethereum's rpc; no bytes when there is nothing to answer. r is the request or connection it came by. The
+// answer counts against the memory budget until put is called, when it is written: clients that read slowly cannot pile up answers.
+func (s *Server) dispatch(ctx context.Context, r *http.Request, body []byte) (out []byte, put func()) {
 	start := time.Now()
 	f := scanFrame(body, s.cfg.MaxBatchItems)
 	if f.tooMany {
 		s.metrics.refused.WithLabelValues("batch_items").Inc()
-		return tooManyItems(&f)
+		return tooManyItems(&f), func() {}
 	}
-	out := s.call(ctx, r, body)
+	out = s.call(ctx, r, body)
 	s.metrics.frame(&f, out, start)
-	return out
+	if len(out) <= freeBytes {
+		return out, func() {}
+	}
+	held := int64(len(out))
+	if !s.buffered.take(held) {
+		s.metrics.refused.WithLabelValues("buffered_bytes").Inc()
+		return busy(&f), func() {}
+	}
+	return out, func() { s.buffered.put(held) }
 }
 
 var (

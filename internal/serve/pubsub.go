@@ -39,7 +39,9 @@ func (c *socket) pubSub(ctx context.Context, f *frame, body []byte) {
 				start = append(start, begin)
 			}
 		default:
-			answer = c.server.dispatch(ctx, c.r, it.raw)
+			var put func()
+			answer, put = c.server.dispatch(ctx, c.r, it.raw)
+			defer put()
 		}
 		if len(answer) == 0 {
 			continue

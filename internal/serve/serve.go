@@ -62,7 +62,13 @@ type Server struct {
 	upgrader websocket.Upgrader
 	http     []*http.Server
 	listen   []net.Listener
-	sockets  sync.WaitGroup // running WebSocket connections
+	// stopping is closed when Run begins to stop: WebSocket connections, which have no end of their own, then end.
+	stopping chan struct{}
+
+	mu      sync.Mutex
+	stopped bool
+	// running counts handlers; none is added once stopped.
+	running sync.WaitGroup
 }
 
 // New registers the services. It opens nothing.
@@ -70,7 +76,8 @@ func New(cfg Config, b Backend) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, backend: b, log: b.Log, rpc: rpc.NewServer(), guard: newGuard(cfg.Hosts, cfg.Origins), buffered: newBudget(cfg.MaxBufferedBytes)}
+	s := &Server{cfg: cfg, backend: b, log: b.Log, rpc: rpc.NewServer(), guard: newGuard(cfg.Hosts, cfg.Origins),
+		buffered: newBudget(cfg.MaxBufferedBytes), stopping: make(chan struct{})}
 	s.rpc.SetBatchLimits(cfg.MaxBatchItems, cfg.MaxBatchResponseBytes)
 	s.rpc.SetHTTPBodyLimit(cfg.MaxRequestBytes)
 	known := map[string]bool{"rpc_modules": true}
@@ -130,12 +137,14 @@ func (s *Server) WebSocketAddr() string { return s.listen[len(s.listen)-1].Addr(
 // shutdownTime is what requests in flight get to finish when the node stops.
 const shutdownTime = 3 * time.Second
 
-// Run serves until ctx ends. It returns when every connection is closed and every request has ended.
+// Run serves until ctx ends, once. It returns when every connection is closed and every request has ended.
 func (s *Server) Run(ctx context.Context) error {
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
 	failed := make(chan error, len(s.http))
 	var serving sync.WaitGroup
 	for i, h := range s.http {
-		h.BaseContext = func(net.Listener) context.Context { return ctx }
+		h.BaseContext = func(net.Listener) context.Context { return base }
 		serving.Go(func() {
 			if err := h.Serve(s.listen[i]); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serve: %s: %w", s.listen[i].Addr(), err)
@@ -147,17 +156,40 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-	defer cancel()
+	close(s.stopping)
+	grace, stop := context.WithTimeout(base, shutdownTime)
+	defer stop()
 	for _, h := range s.http {
-		if h.Shutdown(stop) != nil {
+		if h.Shutdown(grace) != nil {
 			h.Close()
 		}
 	}
 	serving.Wait()
-	s.sockets.Wait()
+	cancel() // whoever still works has had its time
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
+	s.running.Wait()
 	s.rpc.Stop()
 	return err
+}
+
+// counted makes Run wait for what next handles.
+func (s *Server) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		stopped := s.stopped
+		if !stopped {
+			s.running.Add(1)
+		}
+		s.mu.Unlock()
+		if stopped {
+			http.Error(w, "the node is stopping", http.StatusServiceUnavailable)
+			return
+		}
+		defer s.running.Done()
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) closeListeners() error {
@@ -196,5 +228,5 @@ func (s *Server) handler(rpcOverHTTP, rpcOverWebSocket bool) http.Handler {
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		}
 	})
-	return s.guard.wrap(mux)
+	return s.counted(s.guard.wrap(mux))
 }

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,259 +10,13 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/common/hexutil"
-	gethcrypto "github.com/ethereum/go-ethereum/crypto"
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 )
-
-// stub is what the tests serve.
-type stub struct {
-	// started and release let a test hold calls of test_wait.
-	started chan struct{}
-	release chan struct{}
-	// groups are the sizes of what SendRaw was given.
-	mu     sync.Mutex
-	groups []int
-	sent   []string
-	hold   chan struct{}
-	events chan []json.RawMessage
-}
-
-func newStub() *stub {
-	return &stub{started: make(chan struct{}, 1000), release: make(chan struct{}), events: make(chan []json.RawMessage, 10)}
-}
-
-type testService struct{ s *stub }
-
-func (t *testService) Echo(v *string) *string { return v }
-
-func (t *testService) Add(a, b int) int { return a + b }
-
-func (t *testService) Fail() error { return errors.New("it <fails>") }
-
-func (t *testService) Revert() error {
-	return &Error{Code: 3, Message: "execution reverted: no", Data: "0x08c3"}
-}
-
-func (t *testService) Crash() string { panic("crash") }
-
-func (t *testService) Big(n int) string { return strings.Repeat("x", n) }
-
-func (t *testService) Wait(ctx context.Context) (string, error) {
-	t.s.started <- struct{}{}
-	select {
-	case <-t.s.release:
-		return "done", nil
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-}
-
-type ethService struct{ s *stub }
-
-func (e *ethService) SendRawTransaction(ctx context.Context, raw hexutil.Bytes) (common.Hash, error) {
-	hashes, errs := e.s.SendRaw(ctx, [][]byte{raw})
-	return hashes[0], errs[0]
-}
-
-// SendRaw refuses transactions that begin with 0xff, breaks at 0xee and hashes all others.
-func (s *stub) SendRaw(ctx context.Context, raws [][]byte) ([]common.Hash, []error) {
-	if s.hold != nil {
-		s.started <- struct{}{}
-		<-s.hold
-	}
-	hashes, errs := make([]common.Hash, len(raws)), make([]error, len(raws))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.groups = append(s.groups, len(raws))
-	for i, raw := range raws {
-		s.sent = append(s.sent, string(raw))
-		switch {
-		case raw[0] == 0xff:
-			errs[i] = &Error{Code: -32000, Message: "nonce too low: <5>", Data: nil}
-		case raw[0] == 0xee:
-			panic("sender")
-		default:
-			hashes[i] = gethcrypto.Keccak256Hash(raw)
-		}
-	}
-	return hashes, errs
-}
-
-var errBehind = errors.New("7 blocks behind")
-
-func (s *stub) Subscribe(name string, params []json.RawMessage) (Feed, error) {
-	if name != "newHeads" {
-		return nil, &Error{Code: CodeMethodNotFound, Message: fmt.Sprintf("no %q subscription in eth namespace", name)}
-	}
-	return s, nil
-}
-
-// Next gives what the test puts into events; nil ends the feed.
-func (s *stub) Next(ctx context.Context) ([]json.RawMessage, error) {
-	select {
-	case e := <-s.events:
-		if e == nil {
-			return nil, errBehind
-		}
-		return e, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-type served struct {
-	*Server
-	*stub
-	registry *prometheus.Registry
-	stop     context.CancelFunc
-	done     chan error
-	notReady error
-}
-
-func (s *served) url() string { return "http://" + s.Addr() }
-
-func start(t testing.TB, change func(*Config)) *served {
-	cfg := DefaultConfig()
-	cfg.Addr = "127.0.0.1:0"
-	if change != nil {
-		change(&cfg)
-	}
-	out := &served{stub: newStub(), registry: prometheus.NewRegistry(), done: make(chan error, 1)}
-	s, err := New(cfg, Backend{
-		Services: map[string][]any{"test": {&testService{out.stub}}, "eth": {&ethService{out.stub}}},
-		Sender:   out.stub, Feeds: out.stub, Registry: out.registry, Log: slog.New(slog.DiscardHandler), Ready: func() error { return out.notReady },
-	})
-	require.NoError(t, err)
-	require.NoError(t, s.Listen())
-	out.Server = s
-	ctx, stop := context.WithCancel(context.Background())
-	out.stop = stop
-	go func() { out.done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-out.done)
-		out.done <- nil
-	})
-	return out
-}
-
-func (s *served) post(t testing.TB, body string, headers ...string) (int, string, http.Header) {
-	return s.request(t, http.MethodPost, "/", strings.NewReader(body), append([]string{"Content-Type", "application/json"}, headers...)...)
-}
-
-func (s *served) request(t testing.TB, method, path string, body io.Reader, headers ...string) (int, string, http.Header) {
-	r, err := http.NewRequest(method, s.url()+path, body)
-	require.NoError(t, err)
-	for i := 0; i < len(headers); i += 2 {
-		if headers[i] == "Host" {
-			r.Host = headers[i+1]
-			continue
-		}
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	resp, err := (&http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}}).Do(r)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return resp.StatusCode, string(b), resp.Header
-}
-
-func (s *served) dial(t testing.TB, headers ...string) *websocket.Conn {
-	h := http.Header{}
-	for i := 0; i < len(headers); i += 2 {
-		h.Set(headers[i], headers[i+1])
-	}
-	c, _, err := websocket.DefaultDialer.Dial("ws://"+s.WebSocketAddr(), h)
-	require.NoError(t, err)
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
-func send(t testing.TB, c *websocket.Conn, m string) {
-	require.NoError(t, c.WriteMessage(websocket.TextMessage, []byte(m)))
-}
-
-func receive(t testing.TB, c *websocket.Conn) string {
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(20*time.Second)))
-	_, m, err := c.ReadMessage()
-	require.NoError(t, err)
-	return string(m)
-}
-
-// hygiene are requests and their answers, the same over HTTP and WebSocket.
-var hygiene = []struct{ name, request, answer string }{
-	{"a number as id", `{"jsonrpc":"2.0","id":7,"method":"test_add","params":[1,2]}`, `{"jsonrpc":"2.0","id":7,"result":3}`},
-	{"a string as id", `{"jsonrpc":"2.0","id":"a\"é","method":"test_add","params":[1,2]}`, `{"jsonrpc":"2.0","id":"a\"é","result":3}`},
-	{"a fraction as id", `{"jsonrpc":"2.0","id":-1.50e3,"method":"test_add","params":[1,2]}`, `{"jsonrpc":"2.0","id":-1.50e3,"result":3}`},
-	{"null as id", `{"jsonrpc":"2.0","id":null,"method":"test_add","params":[1,2]}`, `{"jsonrpc":"2.0","id":null,"result":3}`},
-	{"an object as id", `{"jsonrpc":"2.0","id":{},"method":"test_add","params":[1,2]}`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"invalid request"}}`},
-	{"a list as id", `{"jsonrpc":"2.0","id":[1],"method":"test_add","params":[1,2]}`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"invalid request"}}`},
-	{"no version", `{"id":1,"method":"test_add","params":[1,2]}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"invalid request"}}`},
-	{"no method", `{"jsonrpc":"2.0","id":1}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"invalid request"}}`},
-	{"unknown method", `{"jsonrpc":"2.0","id":1,"method":"eth_nothing"}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"the method eth_nothing does not exist/is not available"}}`},
-	{"no params", `{"jsonrpc":"2.0","id":1,"method":"test_echo"}`, `{"jsonrpc":"2.0","id":1,"result":null}`},
-	{"null params", `{"jsonrpc":"2.0","id":1,"method":"test_echo","params":null}`, `{"jsonrpc":"2.0","id":1,"result":null}`},
-	{"params by name", `{"jsonrpc":"2.0","id":1,"method":"test_echo","params":{}}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"non-array args"}}`},
-	{"a param too many", `{"jsonrpc":"2.0","id":1,"method":"test_echo","params":["a","b"]}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"too many arguments, want at most 1"}}`},
-	{"a param missing", `{"jsonrpc":"2.0","id":1,"method":"test_add","params":[1]}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"missing value for required argument 1"}}`},
-	{"an error", `{"jsonrpc":"2.0","id":1,"method":"test_fail"}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"it \u003cfails\u003e"}}`},
-	{"an error with data", `{"jsonrpc":"2.0","id":1,"method":"test_revert"}`, `{"jsonrpc":"2.0","id":1,"error":{"code":3,"message":"execution reverted: no","data":"0x08c3"}}`},
-	{"a panic", `{"jsonrpc":"2.0","id":1,"method":"test_crash"}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"method handler crashed"}}`},
-	{"no JSON", `{"jsonrpc":`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}`},
-	{"nothing", ` `, `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"empty request"}}`},
-	{"something after it", `{"jsonrpc":"2.0","id":1,"method":"test_echo"} x`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}`},
-	{"a number", `7`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"invalid request"}}`},
-	{"an empty batch", `[]`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"empty batch"}}`},
-	{"a batch", `[{"jsonrpc":"2.0","id":1,"method":"test_add","params":[1,2]},{"jsonrpc":"2.0","method":"test_echo"},{"jsonrpc":"2.0","id":"b","method":"x_y"},3,null]`,
-		`[{"jsonrpc":"2.0","id":1,"result":3},{"jsonrpc":"2.0","id":"b","error":{"code":-32601,"message":"the method x_y does not exist/is not available"}},` +
-			`{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"invalid request"}},{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"invalid request"}}]`},
-	{"a batch in a batch", `[[{"jsonrpc":"2.0","id":1,"method":"test_add","params":[1,2]}]]`, `[{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"invalid request"}}]`},
-	{"a batch too long", `[` + strings.Repeat(`{"jsonrpc":"2.0","id":4,"method":"test_echo"},`, 1000) + `{}]`, `[{"jsonrpc":"2.0","id":4,"error":{"code":-32600,"message":"batch too large"}}]`},
-	{"a batch of scalars too long", `[` + strings.Repeat(`1,`, 2_000_000) + `1]`, `[{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch too large"}}]`},
-	{"a deep batch", strings.Repeat(`[`, 100_000), `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}`},
-	{"deep params", `{"jsonrpc":"2.0","id":1,"method":"test_echo","params":` + strings.Repeat(`[`, 20_000) + strings.Repeat(`]`, 20_000) + `}`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}`},
-	{"a send", `{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x01"]}`, `{"jsonrpc":"2.0","id":1,"result":"0x5fe7f977e71dba2ea1a68e21057beebb9be2ac30c6410aa38d4f3fbe41dcffd2"}`},
-	{"sends", `[{"method":"eth_sendRawTransaction","jsonrpc":"2.0","params":["0x01"],"id":"x"}, {"jsonrpc":"2.0","id":2,"method":"eth_sendRawTransaction","params":["0xff"]}]`,
-		`[{"jsonrpc":"2.0","id":"x","result":"0x5fe7f977e71dba2ea1a68e21057beebb9be2ac30c6410aa38d4f3fbe41dcffd2"},{"jsonrpc":"2.0","id":2,"error":{"code":-32000,"message":"nonce too low: \u003c5\u003e"}}]`},
-	{"a crash in sends", `[{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0xee"]}]`, `[{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"method handler crashed"}}]`},
-	{"bad hex", `{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x1"]}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"invalid argument 0: json: cannot unmarshal hex string of odd length into Go value of type hexutil.Bytes"}}`},
-	{"modules", `{"jsonrpc":"2.0","id":1,"method":"rpc_modules"}`, `{"jsonrpc":"2.0","id":1,"result":{"eth":"1.0","rpc":"1.0","test":"1.0"}}`},
-}
-
-func TestHygieneOverHTTP(t *testing.T) {
-	s := start(t, nil)
-	for _, c := range hygiene {
-		t.Run(c.name, func(t *testing.T) {
-			status, body, header := s.post(t, c.request)
-			require.Equal(t, 200, status)
-			require.Equal(t, c.answer, body)
-			require.Equal(t, "application/json", header.Get("Content-Type"))
-		})
-	}
-	status, body, _ := s.post(t, `{"jsonrpc":"2.0","method":"test_echo"}`)
-	require.Equal(t, 200, status)
-	require.Empty(t, body, "a notification has no answer")
-}
-
-func TestHygieneOverWebSocket(t *testing.T) {
-	s := start(t, nil)
-	c := s.dial(t)
-	for _, h := range hygiene {
-		t.Run(h.name, func(t *testing.T) {
-			send(t, c, h.request)
-			require.Equal(t, h.answer, receive(t, c), "and the connection goes on")
-		})
-	}
-}
 
 func TestWhatIsNoRequest(t *testing.T) {
 	s := start(t, func(c *Config) { c.MaxRequestBytes = 2000; c.Hosts = []string{"node.example"} })
@@ -307,15 +60,15 @@ func TestWhatIsNoRequest(t *testing.T) {
 }
 
 func TestMemoryBudget(t *testing.T) {
-	s := start(t, func(c *Config) { c.MaxRequestBytes = 4 << 20; c.MaxBufferedBytes = 4 << 20 })
+	s := start(t, func(c *Config) { c.MaxRequestBytes = 4 << 20; c.MaxBufferedBytes = 8 << 20 })
 	long := `{"jsonrpc":"2.0","id":1,"method":"test_echo","params":["` + strings.Repeat("x", 2_500_000) + `"]}`
 	status, body, _ := s.post(t, long)
 	require.Equal(t, 200, status)
 	require.Len(t, body, len(`{"jsonrpc":"2.0","id":1,"result":""}`)+2_500_000)
-	whole := func() bool { return s.buffered.free.Load() == 4<<20 }
+	whole := func() bool { return s.buffered.free.Load() == 8<<20 }
 	require.Eventually(t, whole, 10*time.Second, time.Millisecond, "it is given back once the answer is written")
 
-	require.True(t, s.buffered.take(4<<20))
+	require.True(t, s.buffered.take(8<<20))
 	status, body, _ = s.post(t, long)
 	require.Equal(t, 503, status)
 	require.Contains(t, body, "busy")
@@ -325,8 +78,24 @@ func TestMemoryBudget(t *testing.T) {
 	send(t, c, long)
 	_, _, err := c.ReadMessage()
 	require.True(t, websocket.IsCloseError(err, websocket.CloseTryAgainLater), "%v", err)
-	s.buffered.put(4 << 20)
+	s.buffered.put(8 << 20)
 	require.Eventually(t, whole, 10*time.Second, time.Millisecond)
+}
+
+func TestAnswersAreInTheBudget(t *testing.T) {
+	s := start(t, func(c *Config) { c.MaxRequestBytes, c.MaxBufferedBytes = 1<<20, 1<<20 })
+	big := `{"jsonrpc":"2.0","id":%d,"method":"test_big","params":[2000000]}`
+	const refused = `{"jsonrpc":"2.0","id":%d,"error":{"code":-32005,"message":"server is busy: requests and answers fill its memory budget (see max_buffered_bytes), try again"}}`
+	_, body, _ := s.post(t, fmt.Sprintf(big, 1))
+	require.Equal(t, fmt.Sprintf(refused, 1), body)
+	_, body, _ = s.post(t, fmt.Sprintf("["+big+",{},"+big+"]", 1, 2))
+	require.Equal(t, fmt.Sprintf("["+refused+","+refused+"]", 1, 2), body)
+	c := s.dial(t)
+	send(t, c, fmt.Sprintf(big, 1))
+	require.Equal(t, fmt.Sprintf(refused, 1), receive(t, c))
+	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"test_big","params":[500000]}`)
+	require.Len(t, receive(t, c), 500_036)
+	require.Eventually(t, func() bool { return s.buffered.free.Load() == 1<<20 }, 10*time.Second, time.Millisecond)
 }
 
 func TestCORS(t *testing.T) {

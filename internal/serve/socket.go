@@ -33,8 +33,6 @@ type socket struct {
 
 // serveWebSocket upgrades and serves until the connection or the server ends.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
-	s.sockets.Add(1)
-	defer s.sockets.Done()
 	conn, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return // the upgrader has answered
@@ -46,7 +44,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	c.running.Go(func() { c.ping(ctx) })
 	// The reader waits in the socket: what ends the connection has to close it.
 	unhook := context.AfterFunc(ctx, func() {
-		c.close(websocket.CloseGoingAway, "the node is stopping")
+		c.close(websocket.CloseGoingAway, "the node is stopping") // unless another reason was given already
 		conn.Close()
 	})
 	c.read(ctx)
@@ -115,10 +113,12 @@ func (c *socket) handle(ctx context.Context, m *message) bool {
 		return false
 	}
 	c.running.Go(func() {
-		if out := c.server.dispatch(ctx, c.r, m.bytes()); len(out) > 0 {
+		out, put := c.server.dispatch(ctx, c.r, m.bytes())
+		m.release()
+		if len(out) > 0 {
 			c.write(out)
 		}
-		m.release()
+		put()
 		<-c.inFlight
 	})
 	return true
@@ -149,8 +149,7 @@ func (c *socket) write(b []byte) {
 // lingerTime is how long a refused client may go on sending before its connection is cut.
 const lingerTime = 5 * time.Second
 
-// refuse ends the connection in the middle of a message. What is still coming is thrown away: a socket that is closed with unread bytes is
-// reset, and the client would never see the reason.
+// refuse ends the connection in the middle of a message. What is still coming is thrown away for the reason that linger gives.
 func (c *socket) refuse(code int, reason string) {
 	defer c.stop()
 	deadline := time.Now().Add(lingerTime)
@@ -176,6 +175,9 @@ func (c *socket) ping(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			return
+		case <-c.server.stopping:
+			c.stop()
 			return
 		case <-ticker.C:
 			if c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(controlTime)) != nil {

@@ -132,7 +132,8 @@ func (o *blockOverride) block() (*chain.BlockOverride, error) {
 	case o.Number != nil && !o.Number.ToInt().IsUint64():
 		return nil, errors.New(`block override "number" exceeds 64 bits`)
 	}
-	out := &chain.BlockOverride{Time: (*uint64)(o.Time), GasLimit: (*uint64)(o.GasLimit), Coinbase: o.FeeRecipient, Prevrandao: o.PrevRandao, BaseFee: toU256(o.BaseFeePerGas)}
+	out := &chain.BlockOverride{Time: (*uint64)(o.Time), GasLimit: (*uint64)(o.GasLimit), Coinbase: o.FeeRecipient, Prevrandao: o.PrevRandao,
+		BaseFee: toU256(o.BaseFeePerGas)}
 	if o.Number != nil {
 		n := o.Number.ToInt().Uint64()
 		out.Number = &n

@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"syscall"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 )
@@ -48,8 +48,8 @@ func sendBatch(raw []byte, n int, spoil string) []byte {
 
 // cpu is the process's time in user and system, in nanoseconds.
 func cpu() int64 {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		panic(err)
 	}
 	return u.Utime.Nano() + u.Stime.Nano()
@@ -125,4 +125,38 @@ func BenchmarkCall(b *testing.B) {
 			b.ReportMetric(float64(cpu()-start)/1000/float64(sent), "cpu-us/call")
 		})
 	}
+}
+
+// BenchmarkReceipts measures polling for receipts in batches of 100.
+func BenchmarkReceipts(b *testing.B) {
+	const perBatch = 100
+	f := newFake(b)
+	n := newNode(b, f, nil)
+	n.publish(f.kinds())
+	c, _, err := websocket.DefaultDialer.Dial(n.ws, nil)
+	require.NoError(b, err)
+	defer c.Close()
+	var frame bytes.Buffer
+	frame.WriteByte('[')
+	for i := range perBatch {
+		if i > 0 {
+			frame.WriteByte(',')
+		}
+		fmt.Fprintf(&frame, `{"jsonrpc":"2.0","id":%d,"method":"eth_getTransactionReceipt","params":["%s"]}`, i+1, f.at(1).Txs[i%5].Hash())
+	}
+	frame.WriteByte(']')
+	b.ReportAllocs()
+	start, asked := cpu(), 0
+	for b.Loop() {
+		require.NoError(b, c.WriteMessage(websocket.TextMessage, frame.Bytes()))
+		_, m, err := c.ReadMessage()
+		require.NoError(b, err)
+		if asked == 0 {
+			var answers []struct{ Result *struct{ Status string } }
+			require.NoError(b, json.Unmarshal(m, &answers))
+			require.NotNil(b, answers[perBatch-1].Result)
+		}
+		asked += perBatch
+	}
+	b.ReportMetric(float64(cpu()-start)/1000/float64(asked), "cpu-us/receipt")
 }

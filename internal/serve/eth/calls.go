@@ -88,7 +88,8 @@ func (s *callService) Call(ctx context.Context, args callArgs, at *rpc.BlockNumb
 }
 
 // EstimateGas is eth_estimateGas.
-func (s *callService) EstimateGas(ctx context.Context, args callArgs, at *rpc.BlockNumberOrHash, accounts *stateOverride, block *blockOverride) (hexutil.Uint64, error) {
+func (s *callService) EstimateGas(ctx context.Context, args callArgs, at *rpc.BlockNumberOrHash, accounts *stateOverride,
+	block *blockOverride) (hexutil.Uint64, error) {
 	call, cc, err := s.prepare(args, at, accounts, block)
 	if err != nil {
 		return 0, err

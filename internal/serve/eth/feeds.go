@@ -158,18 +158,27 @@ func (f *blockFeed) wait(ctx context.Context) error {
 	}
 }
 
-// feedStep is how many blocks one take reads: enough to catch up quickly, few enough to send what is there.
-const feedStep = 16
+// feedStep is how many blocks one take reads: enough to catch up quickly, few enough to send what is there. It reads fewer when what it
+// has exceeds feedBytes: a block can hold megabytes of logs, and every subscriber holds its own.
+const (
+	feedStep  = 16
+	feedBytes = 256 << 10
+)
 
 // eachBlock reads whole blocks; encode appends the events of one.
 func (a *API) eachBlock(encode func([]json.RawMessage, *sealedBlock) []json.RawMessage) blockReader {
 	return func(_ context.Context, from, to uint64) (events []json.RawMessage, next uint64, err error) {
-		for next = from; next <= to && next < from+feedStep; next++ {
+		size := 0
+		for next = from; next <= to && next < from+feedStep && size < feedBytes; next++ {
 			b, err := a.sealed(next)
 			if err != nil {
 				return nil, next, err
 			}
+			had := len(events)
 			events = encode(events, b)
+			for _, e := range events[had:] {
+				size += len(e)
+			}
 		}
 		return events, next, nil
 	}

@@ -114,6 +114,9 @@ func (s *logService) NewPendingTransactionFilter(full *bool) (rpc.ID, error) {
 // UninstallFilter is eth_uninstallFilter.
 func (s *logService) UninstallFilter(id rpc.ID) bool { return s.a.filters.remove(id) }
 
+// maxFilterBytes ends an answer to eth_getFilterChanges; the rest comes with the next poll.
+const maxFilterBytes = 16 << 20
+
 // GetFilterChanges is eth_getFilterChanges: what came since the last poll. When there is more than one answer may hold, the rest comes
 // with the next poll.
 func (s *logService) GetFilterChanges(ctx context.Context, id rpc.ID) (json.RawMessage, error) {
@@ -128,7 +131,7 @@ func (s *logService) GetFilterChanges(ctx context.Context, id rpc.ID) (json.RawM
 		return nil, clientError(ctx.Err())
 	}
 	out := []byte{'['}
-	for events := 0; events < s.a.cfg.MaxLogResults; {
+	for events := 0; events < s.a.cfg.MaxLogResults && len(out) < maxFilterBytes; {
 		if err := ctx.Err(); err != nil {
 			return nil, clientError(err)
 		}

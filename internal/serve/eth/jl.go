@@ -2,6 +2,7 @@ package eth
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -155,13 +156,16 @@ func (s *jlService) GetExclusion(hash common.Hash) (*exclusionJSON, error) {
 	return &exclusionJSON{hash, hexutil.Uint64(height), x.Reason}, nil
 }
 
-// GetReceiptProof is jl_getReceiptProof(txHash); null while the transaction is in no block.
-func (s *jlService) GetReceiptProof(hash common.Hash) (*ReceiptProof, error) {
+// GetReceiptProof is jl_getReceiptProof(txHash); null while the transaction is in no block. It hashes the whole block anew, so it waits its
+// turn as a call does.
+func (s *jlService) GetReceiptProof(ctx context.Context, hash common.Hash) (*ReceiptProof, error) {
 	tx, at, err := s.a.mined(hash)
 	if err != nil || tx == nil {
 		return nil, err
 	}
-	return s.a.receiptProof(at.header.Number.Uint64(), int(at.index))
+	return run(ctx, s.a.callGate, s.a.cfg.CallTimeout, func(context.Context) (*ReceiptProof, error) {
+		return s.a.receiptProof(at.header.Number.Uint64(), int(at.index))
+	})
 }
 
 // validatorsJSON is jl_getValidators.

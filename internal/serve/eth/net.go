@@ -39,10 +39,13 @@ func (s *txpoolService) Status() map[string]hexutil.Uint64 {
 	return map[string]hexutil.Uint64{"pending": hexutil.Uint64(pending), "queued": hexutil.Uint64(queued)}
 }
 
-// maxPoolContent bounds txpool_content and txpool_inspect in transactions: some 20 MB of JSON. A pool may hold far more.
-const maxPoolContent = 20_000
+// maxPoolContent and maxPoolBytes bound txpool_content and txpool_inspect, in transactions and in bytes of JSON. A pool may hold far more.
+const (
+	maxPoolContent = 20_000
+	maxPoolBytes   = 32 << 20
+)
 
-// Content is txpool_content, cut after maxPoolContent transactions.
+// Content is txpool_content: whole senders, until the bounds are reached.
 func (s *txpoolService) Content() json.RawMessage {
 	pending, queued := s.a.pool.Content(maxPoolContent)
 	return contentJSON(pending, queued, appendPooled)
@@ -84,6 +87,9 @@ func appendBySender(b []byte, senders map[common.Address][]*chain.Tx, encode fun
 	b = append(b, '{')
 	first := true
 	for addr, txs := range senders {
+		if len(b) > maxPoolBytes {
+			break
+		}
 		if !first {
 			b = append(b, ',')
 		}

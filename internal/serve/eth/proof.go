@@ -69,7 +69,8 @@ type ProofAttestation struct {
 }
 
 func certificateJSON(c *chain.Certificate) ProofCertificate {
-	out := ProofCertificate{Height: hexutil.Uint64(c.Height), Block: c.Block, Header: common.Hash(c.Header), Attestations: make([]ProofAttestation, len(c.Attestations))}
+	out := ProofCertificate{Height: hexutil.Uint64(c.Height), Block: c.Block, Header: common.Hash(c.Header),
+		Attestations: make([]ProofAttestation, len(c.Attestations))}
 	for i, a := range c.Attestations {
 		out.Attestations[i] = ProofAttestation{Validator: hexutil.Uint64(a.Validator), Signature: a.Signature}
 	}

@@ -189,7 +189,8 @@ func (s *traceService) fits(err error, results ...json.RawMessage) error {
 		sum += len(r)
 	}
 	if sum > s.a.cfg.MaxTraceBytes {
-		return limitExceeded("the trace has %d bytes, at most %d; narrow it (disableStack, disableStorage, limit, or a tracer such as callTracer)", sum, s.a.cfg.MaxTraceBytes)
+		return limitExceeded("the trace has %d bytes, at most %d; narrow it (disableStack, disableStorage, limit, or a tracer such as callTracer)",
+			sum, s.a.cfg.MaxTraceBytes)
 	}
 	return nil
 }
