@@ -65,7 +65,8 @@ type bench struct {
 	warmup, saturated []signed
 	// committed counts the measured chain's transfers, for the disk.
 	committed int
-	diskFirst int64
+	// weighed is the folder before the first transfer.
+	weighed weight
 }
 
 func (b *bench) cleanUp() {
@@ -139,7 +140,7 @@ func (b *bench) fund(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if b.diskFirst, err = diskUsage(b.dir); err != nil {
+	if b.weighed, err = weighFolder(ctx, b.Binary, b.dir); err != nil {
 		return err
 	}
 	return b.start(ctx)
@@ -288,14 +289,21 @@ func (b *bench) check(ctx context.Context) error {
 }
 
 // weigh stops the node, so that everything is in files.
-func (b *bench) weigh(context.Context) error {
+func (b *bench) weigh(ctx context.Context) error {
 	if err := b.stop(); err != nil {
 		return err
 	}
-	last, err := diskUsage(b.dir)
-	b.report.DiskBytesPerTx = float64(last-b.diskFirst) / float64(b.committed)
-	b.report.DiskBytesFunded = b.diskFirst
-	return err
+	last, err := weighFolder(ctx, b.Binary, b.dir)
+	if err != nil {
+		return err
+	}
+	n := float64(b.committed)
+	b.report.DiskBytesFunded = b.weighed.folder
+	b.report.DiskBytesPerTx = float64(last.folder-b.weighed.folder) / n
+	for table, bytes := range last.tables {
+		b.report.DiskBytesPerTxByTable[table] = float64(bytes-b.weighed.tables[table]) / n
+	}
+	return nil
 }
 
 // percentile of sorted durations, in milliseconds.

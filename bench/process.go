@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -154,24 +153,6 @@ func (p *process) peakRSS() (int64, error) {
 		}
 	}
 	return 0, errors.New("read the node's memory: no VmHWM")
-}
-
-// diskUsage is the space that the files of dir take, in bytes.
-func diskUsage(dir string) (total int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			total += st.Blocks * 512
-		}
-		return nil
-	})
-	return total, err
 }
 
 // cluster is all nodes of the chain.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/google/pprof/profile"
@@ -60,6 +60,8 @@ type report struct {
 	PeakRSSBytes    int64   `json:"peakRssBytes"`
 	DiskBytesPerTx  float64 `json:"diskBytesPerTx"`
 	DiskBytesFunded int64   `json:"diskBytesFunded"`
+	// DiskBytesPerTxByTable divides most of DiskBytesPerTx; what compactions have still to remove makes single tables rough.
+	DiskBytesPerTxByTable map[string]float64 `json:"diskBytesPerTxByTable"`
 
 	PhaseSeconds map[string]float64 `json:"phaseSeconds"`
 	// FundedReused tells that the chain was copied from an earlier run of the same program, before the first transfer.
@@ -79,7 +81,8 @@ type machine struct {
 
 func newReport(s *settings, accounts int) *report {
 	return &report{Time: time.Now().UTC().Format(time.RFC3339), Commit: commit(), Machine: thisMachine(), Accounts: accounts, Txs: s.Txs, Nodes: s.Nodes,
-		Batch: s.Batch, Window: s.Window, Seed: s.Seed, StageWallMicros: map[string]float64{}, Split: map[string]float64{}, PhaseSeconds: map[string]float64{}}
+		Batch: s.Batch, Window: s.Window, Seed: s.Seed, StageWallMicros: map[string]float64{}, Split: map[string]float64{}, DiskBytesPerTxByTable: map[string]float64{},
+		PhaseSeconds: map[string]float64{}}
 }
 
 // commit is what the working tree stands on; "+" marks changes that are not committed.
@@ -159,92 +162,74 @@ func (r *report) save(dir string) (string, error) {
 
 // printTable sets the runs side by side.
 func printTable(out io.Writer, reports []*report) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	var b strings.Builder
 	row := func(name string, value func(*report) string) {
-		fmt.Fprint(w, name, "\t")
+		fmt.Fprintf(&b, "%-42s", name)
 		for _, r := range reports {
-			fmt.Fprint(w, value(r), "\t")
+			fmt.Fprintf(&b, "%22s", value(r))
 		}
-		fmt.Fprintln(w)
+		b.WriteByte('\n')
 	}
-	number := func(f func(*report) float64) func(*report) string {
-		return func(r *report) string { return format(f(r)) }
+	number := func(name string, f func(*report) float64) {
+		row(name, func(r *report) string { return format(f(r)) })
+	}
+	parts := func(name string, of func(*report) map[string]float64) {
+		for _, part := range dearestFirst(reports, of) {
+			number(name+part, func(r *report) float64 { return of(r)[part] })
+		}
 	}
 	first := reports[0]
-	fmt.Fprintf(out, "\n%s, %d cores, %s; commit %s; %d node(s); ERC-20 transfers in batches of %d\n\n",
+	fmt.Fprintf(&b, "\n%s, %d cores, %s; commit %s; %d node(s); ERC-20 transfers in batches of %d\n\n",
 		first.Machine.CPU, first.Machine.Cores, first.Machine.Go, first.Commit, first.Nodes, first.Batch)
 	row("token holders", func(r *report) string { return fmt.Sprint(r.Accounts) })
 	row("transfers", func(r *report) string { return fmt.Sprint(r.Txs) })
-	row("committed tx/s", number(func(r *report) float64 { return r.TxsPerSecond }))
-	row("Mgas/s", number(func(r *report) float64 { return r.MillionGasPerSecond }))
+	number("committed tx/s", func(r *report) float64 { return r.TxsPerSecond })
+	number("million gas/s", func(r *report) float64 { return r.MillionGasPerSecond })
 	row("blocks", func(r *report) string { return fmt.Sprint(r.Blocks) })
-	row("latency at full load p50 / p99 ms", func(r *report) string { return format(r.SaturatedP50Millis) + " / " + format(r.SaturatedP99Millis) })
-	row("latency at half load p50 / p99 ms", func(r *report) string { return format(r.P50Millis) + " / " + format(r.P99Millis) })
-	row("half load tx/s", number(func(r *report) float64 { return r.HalfLoadTxsPerSecond }))
-	row("CPU µs/tx", number(func(r *report) float64 { return r.CPUMicrosPerTx }))
-	row("cores used", number(func(r *report) float64 { return r.CPUCores }))
-	row("yardstick µs before / during / after", func(r *report) string {
+	row("latency ms at full load, p50 / p99", func(r *report) string { return format(r.SaturatedP50Millis) + " / " + format(r.SaturatedP99Millis) })
+	row("latency ms at half load, p50 / p99", func(r *report) string { return format(r.P50Millis) + " / " + format(r.P99Millis) })
+	number("half load, tx/s", func(r *report) float64 { return r.HalfLoadTxsPerSecond })
+	number("CPU µs/tx", func(r *report) float64 { return r.CPUMicrosPerTx })
+	parts("  ", func(r *report) map[string]float64 { return r.Split })
+	number("cores used", func(r *report) float64 { return r.CPUCores })
+	row("yardstick µs, before / during / after", func(r *report) string {
 		return format(r.YardstickBeforeMicros) + " / " + format(r.YardstickDuringMicros) + " / " + format(r.YardstickAfterMicros)
 	})
-	row("CPU in yardsticks", number(func(r *report) float64 { return r.Yardsticks }))
-	row("… in yardsticks under load", number(func(r *report) float64 { return r.YardsticksLoaded }))
-	row("peak RSS MiB", number(func(r *report) float64 { return float64(r.PeakRSSBytes) / (1 << 20) }))
-	row("disk bytes/tx", number(func(r *report) float64 { return r.DiskBytesPerTx }))
-	row("chain after funding MiB", number(func(r *report) float64 { return float64(r.DiskBytesFunded) / (1 << 20) }))
-	for _, place := range places(reports) {
-		row("CPU µs/tx: "+place, number(func(r *report) float64 { return r.Split[place] }))
-	}
-	for _, stage := range stagesOf(reports) {
-		row("wall µs/tx: "+stage, number(func(r *report) float64 { return r.StageWallMicros[stage] }))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintln(out)
+	number("CPU per tx in yardsticks", func(r *report) float64 { return r.Yardsticks })
+	number("  in yardsticks during the load", func(r *report) float64 { return r.YardsticksLoaded })
+	parts("wall µs/tx: ", func(r *report) map[string]float64 { return r.StageWallMicros })
+	number("peak RSS MiB", func(r *report) float64 { return float64(r.PeakRSSBytes) / (1 << 20) })
+	number("chain before the transfers, MiB", func(r *report) float64 { return float64(r.DiskBytesFunded) / (1 << 20) })
+	number("disk bytes/tx", func(r *report) float64 { return r.DiskBytesPerTx })
+	parts("  ", func(r *report) map[string]float64 { return r.DiskBytesPerTxByTable })
+	b.WriteByte('\n')
 	for _, r := range reports {
-		fmt.Fprintln(out, r.Path)
+		fmt.Fprintln(&b, r.Path)
 	}
-	return nil
+	_, err := io.WriteString(out, b.String())
+	return err
 }
 
-// places are all places of the splits, the dearest first.
-func places(reports []*report) []string {
+// dearestFirst are the parts of the reports' sums, without what rounds to nothing.
+func dearestFirst(reports []*report, of func(*report) map[string]float64) (parts []string) {
 	sum := map[string]float64{}
 	for _, r := range reports {
-		for place, us := range r.Split {
-			sum[place] += us
+		for part, n := range of(r) {
+			sum[part] += n
 		}
 	}
-	out := sortedKeys(sum)
-	slices.SortStableFunc(out, func(a, b string) int {
-		switch {
-		case sum[a] > sum[b]:
-			return -1
-		case sum[a] < sum[b]:
-			return 1
+	for part, n := range sum {
+		if math.Abs(n) >= 0.05 {
+			parts = append(parts, part)
 		}
-		return 0
+	}
+	slices.SortFunc(parts, func(a, b string) int {
+		if c := cmp.Compare(sum[b], sum[a]); c != 0 {
+			return c
+		}
+		return cmp.Compare(a, b)
 	})
-	return out
-}
-
-func stagesOf(reports []*report) []string {
-	sum := map[string]float64{}
-	for _, r := range reports {
-		for stage, us := range r.StageWallMicros {
-			sum[stage] += us
-		}
-	}
-	return sortedKeys(sum)
-}
-
-func sortedKeys(m map[string]float64) []string {
-	var out []string
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
+	return parts
 }
 
 func format(f float64) string {
