@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/pprof/profile"
@@ -121,6 +122,8 @@ func place(functions []string) string {
 		case stage == "chain" || stage == "crypto":
 		case child == "mpt":
 			return "store/mpt"
+		case stage == "store" && slices.ContainsFunc(functions, func(f string) bool { return strings.HasPrefix(f, internal+"store.(*view)") }):
+			return "store, state reads"
 		default:
 			return stage
 		}
