@@ -52,8 +52,8 @@ type node struct {
 	http, ws string
 	fees     bool // whether gas costs something
 	chainID  *big.Int
-	// chargesTip: gas is free, but a tip that is offered is taken. Foundry and Hardhat offer 1 wei unless they are told
-	// not to. False would say that they need not be told.
+	// chargesTip: gas is free, but a tip that is offered is taken, as anvil does. Foundry and Hardhat offer 1 wei unless they
+	// are told not to; our node takes nothing, so there they are not told.
 	chargesTip bool
 	client     *ethclient.Client
 
@@ -76,8 +76,8 @@ var chains = []chain{
 
 // open starts the chain, or connects to the one that the environment names. It ends with the test.
 func open(t *testing.T, c chain) *node {
-	n := &node{fees: c.fees, chargesTip: !c.fees, funder: funder}
 	reference := os.Getenv("REFERENCE")
+	n := &node{fees: c.fees, chargesTip: !c.fees && reference == "anvil", funder: funder}
 	switch {
 	case os.Getenv("JIALING_HTTP_URL") != "" || os.Getenv("JIALING_HTTP_URL_FEES") != "":
 		n.http, n.ws = os.Getenv("JIALING_HTTP_URL"+c.env), os.Getenv("JIALING_WS_URL"+c.env)
