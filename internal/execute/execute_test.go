@@ -332,6 +332,36 @@ func TestFeeModes(t *testing.T) {
 	require.Nil(t, coinbase, "without fees no empty coinbase account is made")
 }
 
+// TestGasIsFreeWithoutABaseFee: on a zero-fee chain an account without money may use tools that offer a tip by default.
+func TestGasIsFreeWithoutABaseFee(t *testing.T) {
+	w := newWorld(t, func(g *chain.Genesis) {
+		for addr := range g.Alloc {
+			delete(g.Alloc, addr)
+		}
+	}, execute.DefaultConfig())
+	gwei := big.NewInt(1e9)
+	out := w.block(
+		w.sign(0, &types.DynamicFeeTx{ChainID: w.signer.ChainID(), To: &w.addrs[1], Gas: 50_000, GasFeeCap: gwei, GasTipCap: gwei}),
+		w.sign(1, &types.LegacyTx{To: &w.addrs[0], Gas: 50_000, GasPrice: gwei}),
+		w.sign(2, &types.LegacyTx{To: &w.addrs[0], Gas: 50_000, GasPrice: gwei, Value: big.NewInt(1)}),
+	)
+	require.Len(t, out.Block.Txs, 2)
+	require.Contains(t, out.Excluded[0].Reason, "insufficient funds")
+	for _, r := range out.Receipts {
+		require.Zero(t, r.EffectiveGasPrice.Sign())
+	}
+	for _, c := range out.Writes {
+		require.True(t, c.Account.Balance.IsZero())
+	}
+	call := &chain.Call{From: w.addrs[3], To: &w.addrs[1], GasPrice: uint256.NewInt(1e9)}
+	res, err := w.exec.Call(context.Background(), w.callContext(), call, 1_000_000)
+	require.NoError(t, err)
+	require.NoError(t, res.Err)
+	gas, err := w.exec.EstimateGas(context.Background(), w.callContext(), call, 1_000_000)
+	require.NoError(t, err)
+	require.Equal(t, uint64(21_000), gas)
+}
+
 func TestCallSeesTheState(t *testing.T) {
 	w := newWorld(t, nil, execute.DefaultConfig())
 	res, err := w.exec.Call(context.Background(), w.callContext(), &chain.Call{From: w.addrs[0], To: &w.addrs[1]}, 50_000_000)

@@ -90,7 +90,7 @@ func (b *sandbox) message(call *chain.Call, gasCap uint64) (*core.Message, error
 	if feeCap.Lt(tipCap) {
 		return nil, core.ErrTipAboveFeeCap
 	}
-	if b.header.BaseFee.Sign() == 0 {
+	if b.e.genesis.Fees.Mode == chain.FeesZero && b.header.BaseFee.Sign() == 0 {
 		price, feeCap, tipCap = new(uint256.Int), new(uint256.Int), new(uint256.Int) // gas is free here, see chain.Tx.EffectiveTip
 	}
 	if gasCap == 0 {
