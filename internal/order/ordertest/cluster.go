@@ -2,6 +2,7 @@ package ordertest
 
 import (
 	"context"
+	"errors"
 	"math/big"
 	"math/rand"
 	"slices"
@@ -107,11 +108,14 @@ func (c *cluster) halt() {
 	}
 	for _, n := range c.nodes {
 		require.NoError(c, <-n.result)
+		n.pool = nil // it does not outlive its process
 	}
 }
 
 func (n *node) start() {
-	n.pool = NewPool()
+	if n.pool == nil {
+		n.pool = NewPool()
+	}
 	n.engine = n.c.engine.New(n.c, n.Node)
 	cfg := order.DefaultConfig()
 	var peers order.Network
@@ -138,11 +142,25 @@ func (n *node) start() {
 		}
 	})
 	go func() {
-		err := d.Run(ctx, n.engine, executed)
+		err := d.Run(ctx, watched{n.engine, n.c}, executed)
 		close(over)
 		running.Wait()
 		n.result <- err
 	}()
+}
+
+// watched checks what the driver would forgive: after a cancellation Run returns nil.
+type watched struct {
+	order.Engine
+	testing.TB
+}
+
+func (w watched) Run(ctx context.Context, h order.Host) error {
+	err := w.Engine.Run(ctx, h)
+	if err != nil && errors.Is(err, context.Canceled) {
+		w.Errorf("the engine returned %q for a cancellation", err)
+	}
+	return err
 }
 
 // consume executes: it checks that the work is durable and without gaps.
