@@ -142,6 +142,28 @@ func TestSendRawTransactionSync(t *testing.T) {
 	require.ErrorContains(t, err, "already known")
 }
 
+// TestReceiptWaitsForWhatIsInThePool: who asks right after sending gets the receipt at the first call, and null in time if there is none.
+func TestReceiptWaitsForWhatIsInThePool(t *testing.T) {
+	f := newFake(t)
+	n := newNode(t, f, func(c *Config, _ *serve.Config) { c.ReceiptWait = 20 * time.Second })
+	c := n.client(t, n.url)
+	txs := f.kinds()
+	f.mu.Lock()
+	f.pool[txs[0].Hash()], f.pool[txs[1].Hash()] = txs[0], txs[1]
+	f.mu.Unlock()
+	go func() {
+		n.publish(txs[:1])
+		n.publish(nil, chain.Exclusion{Tx: txs[1].Hash(), Reason: "insufficient funds"})
+	}()
+	var out json.RawMessage
+	require.NoError(t, c.Call(&out, "eth_getTransactionReceipt", txs[0].Hash()))
+	requireFields(t, receiptFields, fields(t, out))
+	require.NoError(t, c.Call(&out, "eth_getTransactionReceipt", txs[1].Hash()))
+	require.Equal(t, "null", string(out), "it was left out")
+	require.NoError(t, c.Call(&out, "eth_getTransactionReceipt", txs[2].Hash()))
+	require.Equal(t, "null", string(out), "nobody has sent it, so nobody waits")
+}
+
 func TestCallsAreBounded(t *testing.T) {
 	f := newFake(t)
 	f.block = make(chan struct{})

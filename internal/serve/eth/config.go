@@ -44,6 +44,9 @@ type Config struct {
 	PendingWindow int `toml:"pending_window"`
 	// MaxSubscriberLag is how many blocks a subscriber may be behind before it is dropped: it would only fall further.
 	MaxSubscriberLag uint64 `toml:"max_subscriber_lag"`
+	// ReceiptWait is how long eth_getTransactionReceipt waits for a transaction that is in the pool, so that who asks right after sending
+	// needs not ask twice; some blocks' time, and too short for a client to notice. 0: not at all.
+	ReceiptWait time.Duration `toml:"receipt_wait"`
 	// SyncSendTimeout is how long eth_sendRawTransactionSync waits by itself, MaxSyncSendTimeout how long a client may make it wait.
 	SyncSendTimeout    time.Duration `toml:"sync_send_timeout"`
 	MaxSyncSendTimeout time.Duration `toml:"max_sync_send_timeout"`
@@ -57,7 +60,7 @@ func DefaultConfig() Config {
 		MaxLogRange: 100_000, MaxLogResults: 10_000, MaxLogTerms: 1000, MaxFilters: 10_000, FilterLifetime: 5 * time.Minute, MaxStorageKeys: 1024,
 		FeeHistoryBlocks: 1024, FeeHistoryRewardBlocks: 100,
 		RecentBlocks: 256, RecentTxs: 100_000, PendingWindow: 1 << 16, MaxSubscriberLag: 1024,
-		SyncSendTimeout: 10 * time.Second, MaxSyncSendTimeout: 25 * time.Second,
+		ReceiptWait: 100 * time.Millisecond, SyncSendTimeout: 10 * time.Second, MaxSyncSendTimeout: 25 * time.Second,
 	}
 }
 
@@ -98,6 +101,9 @@ func (c *Config) Validate() error {
 		if d.value < 10*time.Millisecond || d.value > time.Hour {
 			return fmt.Errorf("rpc: %s must be 10ms to 1h, is %s", d.name, d.value)
 		}
+	}
+	if c.ReceiptWait < 0 || c.ReceiptWait > time.Minute {
+		return fmt.Errorf("rpc: receipt_wait must be 0 to 1m, is %s", c.ReceiptWait)
 	}
 	return nil
 }

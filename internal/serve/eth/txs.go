@@ -41,23 +41,35 @@ func (s *txService) SendRawTransactionSync(ctx context.Context, raw hexutil.Byte
 	if err != nil {
 		return nil, err
 	}
+	b, p, ok := s.a.await(ctx, hash, changed, wait)
+	switch {
+	case !ok && ctx.Err() != nil:
+		return nil, clientError(ctx.Err())
+	case !ok:
+		return nil, &serve.Error{Code: codeSyncTimeout, Data: hash.Hex(),
+			Message: fmt.Sprintf("the transaction was added to the transaction pool but was not processed in %s", wait)}
+	case p.excluded:
+		return nil, fmt.Errorf("transaction %s was left out of block %d: %s", hash, p.height, b.excluded[p.index].Reason)
+	}
+	return appendReceipt(nil, b.receipts[p.index], b.Txs[p.index]), nil
+}
+
+// await returns the transaction's place in a recent block, having waited for one that holds it. changed is recent's, from before the
+// caller looked for the transaction. ok is false when wait or ctx ended first.
+func (a *API) await(ctx context.Context, hash common.Hash, changed <-chan struct{}, wait time.Duration) (b *sealedBlock, p place, ok bool) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
-		if b, p, ok := s.a.recent.tx(hash); ok {
-			if p.excluded {
-				return nil, fmt.Errorf("transaction %s was left out of block %d: %s", hash, p.height, b.excluded[p.index].Reason)
-			}
-			return appendReceipt(nil, b.receipts[p.index], b.Txs[p.index]), nil
+		if b, p, ok = a.recent.tx(hash); ok {
+			return b, p, true
 		}
 		select {
 		case <-changed:
-			_, changed = s.a.recent.watch()
+			_, changed = a.recent.watch()
 		case <-timer.C:
-			return nil, &serve.Error{Code: codeSyncTimeout, Data: hash.Hex(),
-				Message: fmt.Sprintf("the transaction was added to the transaction pool but was not processed in %s", wait)}
+			return nil, place{}, false
 		case <-ctx.Done():
-			return nil, clientError(ctx.Err())
+			return nil, place{}, false
 		}
 	}
 }
@@ -78,11 +90,22 @@ func (s *txService) GetTransactionByHash(hash common.Hash) (json.RawMessage, err
 	return null, nil
 }
 
-// GetTransactionReceipt is eth_getTransactionReceipt.
-func (s *txService) GetTransactionReceipt(hash common.Hash) (json.RawMessage, error) {
+// GetTransactionReceipt is eth_getTransactionReceipt. For a transaction that is in the pool it waits a moment: tools ask right after they
+// have sent, and then wait for a second, or for a next block that a chain without work does not make.
+func (s *txService) GetTransactionReceipt(ctx context.Context, hash common.Hash) (json.RawMessage, error) {
+	_, changed := s.a.recent.watch()
+	pooled := s.a.pool.Get(hash) != nil
 	tx, r, err := s.a.receipt(hash)
-	if err != nil || tx == nil {
+	if err != nil {
 		return null, err
+	}
+	if tx == nil && pooled && s.a.cfg.ReceiptWait > 0 {
+		if b, p, ok := s.a.await(ctx, hash, changed, s.a.cfg.ReceiptWait); ok && !p.excluded {
+			tx, r = b.Txs[p.index], b.receipts[p.index]
+		}
+	}
+	if tx == nil {
+		return null, nil
 	}
 	return appendReceipt(make([]byte, 0, 1536+512*len(r.Logs)), r, tx), nil
 }
