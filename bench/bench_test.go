@@ -26,7 +26,7 @@ func TestHolders(t *testing.T) {
 	const n = 2100
 	h := newHolders(n, 3)
 	for _, i := range []int{0, 1, 2, 1022, 1023, 1024, 1025, 2047, 2048, n - 1} {
-		key, err := gethcrypto.ToECDSA(common.LeftPadBytes(h.key(i).D.Bytes(), 32))
+		key, err := gethcrypto.ToECDSA(h.secret(i))
 		require.NoError(t, err)
 		require.Equal(t, gethcrypto.PubkeyToAddress(key.PublicKey), h.addresses[i], "holder %d", i)
 	}
