@@ -9,7 +9,6 @@ import (
 	"maps"
 	"math/big"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,43 +132,6 @@ func callData(contract *abi.ABI, raw string, args []string) ([]byte, *abi.ABI, e
 		return nil, nil, usagef("%s: %w", m.Sig, err)
 	}
 	return data, contract, nil
-}
-
-// bareInt is uint and int, which Solidity takes for uint256 and int256.
-var bareInt = regexp.MustCompile(`\b(u?int)\b`)
-
-// parseSignature reads 'name(types)' or 'name(types)(returned types)'.
-func parseSignature(sig string) (*abi.ABI, string, error) {
-	sig = bareInt.ReplaceAllString(sig, "${1}256")
-	inputs, outputs := sig, ""
-	if i := strings.Index(sig, ")("); i >= 0 {
-		inputs, outputs = sig[:i+1], sig[i+1:]
-	}
-	// A tuple among the inputs has ")(" too only when something is missing between them, which the parser refuses.
-	in, err := abi.ParseSelector(inputs)
-	if err != nil {
-		return nil, "", usagef("method %q: %w", sig, err)
-	}
-	def := map[string]any{"type": "function", "name": in.Name, "inputs": in.Inputs}
-	if outputs != "" {
-		out, err := abi.ParseSelector("returns" + outputs)
-		if err != nil {
-			return nil, "", usagef("method %q: %w", sig, err)
-		}
-		for i := range out.Inputs {
-			out.Inputs[i].Name = "" // the parser invents names
-		}
-		def["outputs"] = out.Inputs
-	}
-	b, err := json.Marshal([]any{def})
-	if err != nil {
-		return nil, "", usagef("method %q: %w", sig, err)
-	}
-	parsed, err := abi.JSON(bytes.NewReader(b))
-	if err != nil {
-		return nil, "", usagef("method %q: %w", sig, err)
-	}
-	return &parsed, in.Name, nil
 }
 
 // parseArguments turns words into the values of args. Arrays and tuples are JSON arrays.
