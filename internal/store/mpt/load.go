@@ -103,7 +103,7 @@ func (w *worker) readRecord(path *[32]byte, depth int) (*record, error) {
 // left dirty.
 func (w *worker) fill(b *branch, explicit uint16) error {
 	w.loads++
-	b.stamp, b.explicit, b.child = w.stamp, explicit, explicit
+	b.explicit, b.child = explicit, explicit
 	if explicit != 0 {
 		if err := w.readKids(b); err != nil {
 			return err

@@ -122,7 +122,6 @@ func (w *worker) descend(p *branch, n int, ops []op) (fate, error) {
 func (w *worker) split(p *branch, n, fork int) *branch {
 	c := w.branch(p.kids[n])
 	h, x := w.newBranch(&c.path, fork)
-	x.stamp = w.stamp
 	m := nibble(&c.path, fork)
 	x.kids[m] = p.kids[n]
 	x.child, x.explicit, x.dirty = 1<<m, 1<<m, 1<<m
