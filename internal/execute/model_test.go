@@ -74,153 +74,177 @@ func (m *model) finalise() {
 	m.transient, m.warm, m.refund, m.logs = map[string]common.Hash{}, map[string]bool{}, 0, 0
 }
 
+// machine runs a StateDB beside the model. Its exported methods are the operations that rapid draws.
+type machine struct {
+	ledger *executetest.Ledger
+	st     *execute.StateDB
+	m      *model
+	marks  []mark
+}
+
+type mark struct {
+	id    int
+	model *model
+}
+
+var (
+	modelRules = params.Rules{IsEIP158: true, IsBerlin: true, IsShanghai: true}
+	addresses  = rapid.Custom(func(t *rapid.T) common.Address { return common.Address{rapid.ByteRange(1, 5).Draw(t, "addr")} })
+	keys       = rapid.Custom(func(t *rapid.T) common.Hash { return common.Hash{rapid.ByteRange(0, 3).Draw(t, "key")} })
+	values     = rapid.Custom(func(t *rapid.T) common.Hash { return common.Hash{31: rapid.ByteRange(0, 2).Draw(t, "value")} })
+)
+
 // TestStateDBEqualsModel draws operations, snapshots, reverts, transaction and block ends, and compares every answer with the model's.
 func TestStateDBEqualsModel(t *testing.T) {
-	rules := params.Rules{IsEIP158: true, IsBerlin: true, IsShanghai: true}
 	rapid.Check(t, func(t *rapid.T) {
-		ledger, m := executetest.New(), newModel()
-		st := execute.NewStateDB(ledger)
-		type mark struct {
-			id    int
-			model *model
-		}
-		var marks []mark
-		addrs := rapid.Custom(func(t *rapid.T) common.Address { return common.Address{rapid.ByteRange(1, 5).Draw(t, "addr")} })
-		keys := rapid.Custom(func(t *rapid.T) common.Hash { return common.Hash{rapid.ByteRange(0, 3).Draw(t, "key")} })
-		steps := map[string]func(*rapid.T){
-			"": func(t *rapid.T) { // invariant: all answers are the model's
-				for i := byte(1); i <= 5; i++ {
-					compareAccount(t, st, m, common.Address{i})
-				}
-				require.Equal(t, m.refund, st.GetRefund())
-				require.Len(t, st.Logs(), m.logs)
-			},
-			"addBalance": func(t *rapid.T) {
-				addr, wei := addrs.Draw(t, "a"), rapid.Uint64Range(0, 3).Draw(t, "wei")
-				prev := st.AddBalance(addr, uint256.NewInt(wei), tracing.BalanceChangeUnspecified)
-				a := m.ensure(addr)
-				require.Equal(t, a.balance, prev.Uint64())
-				a.mutated = a.mutated || wei > 0 || (a.nonce == 0 && a.balance == 0 && a.code == "")
-				a.balance += wei
-			},
-			"subBalance": func(t *rapid.T) {
-				addr := addrs.Draw(t, "a")
-				a := m.ensure(addr)
-				wei := rapid.Uint64Range(0, min(a.balance, 2)).Draw(t, "wei")
-				st.SubBalance(addr, uint256.NewInt(wei), tracing.BalanceChangeUnspecified)
-				a.mutated = a.mutated || wei > 0
-				a.balance -= wei
-			},
-			"setNonce": func(t *rapid.T) {
-				addr, nonce := addrs.Draw(t, "a"), rapid.Uint64Range(1, 3).Draw(t, "nonce")
-				st.SetNonce(addr, nonce, tracing.NonceChangeUnspecified)
-				a := m.ensure(addr)
-				a.nonce, a.mutated = nonce, true
-			},
-			"setCode": func(t *rapid.T) {
-				addr, code := addrs.Draw(t, "a"), rapid.SampledFrom([]string{"", "x", "yy"}).Draw(t, "code")
-				a := m.ensure(addr)
-				if a.nonce == 0 { // as in the EVM: what has or had code has a nonce
-					st.SetNonce(addr, 1, tracing.NonceChangeUnspecified)
-					a.nonce = 1
-				}
-				prev := st.SetCode(addr, []byte(code), tracing.CodeChangeUnspecified)
-				require.Equal(t, a.code, string(prev))
-				a.code, a.mutated = code, true
-			},
-			"setState": func(t *rapid.T) {
-				addr, key := addrs.Draw(t, "a"), keys.Draw(t, "k")
-				if a := m.accounts[addr]; a == nil || a.code == "" {
-					return // only contracts write storage
-				}
-				value := common.Hash{31: rapid.ByteRange(0, 2).Draw(t, "v")}
-				a := m.accounts[addr]
-				require.Equal(t, a.storage[key], st.SetState(addr, key, value))
-				if a.storage[key] != value {
-					a.mutated = true
-					a.storage[key] = value
-				}
-			},
-			"transient": func(t *rapid.T) {
-				addr, key, value := addrs.Draw(t, "a"), keys.Draw(t, "k"), common.Hash{31: rapid.ByteRange(0, 2).Draw(t, "v")}
-				id := fmt.Sprint(addr, key)
-				require.Equal(t, m.transient[id], st.GetTransientState(addr, key))
-				st.SetTransientState(addr, key, value)
-				m.transient[id] = value
-				require.Equal(t, value, st.GetTransientState(addr, key))
-			},
-			"warm": func(t *rapid.T) {
-				addr, key := addrs.Draw(t, "a"), keys.Draw(t, "k")
-				addrOK, slotOK := st.SlotInAccessList(addr, key)
-				require.Equal(t, m.warm[fmt.Sprint(addr)], addrOK)
-				require.Equal(t, m.warm[fmt.Sprint(addr, key)], slotOK)
-				require.Equal(t, addrOK, st.AddressInAccessList(addr))
-				if rapid.Bool().Draw(t, "slot") {
-					st.AddSlotToAccessList(addr, key)
-					m.warm[fmt.Sprint(addr, key)] = true
-				} else {
-					st.AddAddressToAccessList(addr)
-				}
-				m.warm[fmt.Sprint(addr)] = true
-			},
-			"refund": func(t *rapid.T) {
-				gas := rapid.Uint64Range(0, 5).Draw(t, "gas")
-				if gas <= m.refund && rapid.Bool().Draw(t, "sub") {
-					st.SubRefund(gas)
-					m.refund -= gas
-					return
-				}
-				st.AddRefund(gas)
-				m.refund += gas
-			},
-			"log": func(*rapid.T) {
-				st.AddLog(&types.Log{})
-				m.logs++
-			},
-			"createContract": func(t *rapid.T) {
-				addr := addrs.Draw(t, "a")
-				a := m.ensure(addr)
-				if !st.Exist(addr) {
-					st.CreateAccount(addr)
-				}
-				st.CreateContract(addr)
-				st.SetNonce(addr, 1, tracing.NonceChangeNewContract)
-				a.contract, a.nonce, a.mutated = true, 1, true
-			},
-			"selfDestruct": func(t *rapid.T) {
-				addr := addrs.Draw(t, "a")
-				st.SelfDestruct(addr)
-				if a := m.accounts[addr]; a != nil {
-					a.mutated = a.mutated || !a.destructed
-					a.destructed = true
-				}
-			},
-			"snapshot": func(*rapid.T) { marks = append(marks, mark{st.Snapshot(), m.copy()}) },
-			"revert": func(t *rapid.T) {
-				if len(marks) == 0 {
-					return
-				}
-				i := rapid.IntRange(0, len(marks)-1).Draw(t, "mark")
-				st.RevertToSnapshot(marks[i].id)
-				m, marks = marks[i].model, marks[:i]
-			},
-			"finalise": func(*rapid.T) {
-				st.Finalise(rules)
-				m.finalise()
-				marks = nil
-			},
-			"block": func(t *rapid.T) {
-				st.Finalise(rules)
-				m.finalise()
-				marks = nil
-				_, err := ledger.Stage(context.Background(), 0, st.WriteSet())
-				require.NoError(t, err)
-				st.Reset(ledger)
-				compareLedger(t, ledger, m)
-			},
-		}
-		t.Repeat(steps)
+		s := &machine{ledger: executetest.New(), m: newModel()}
+		s.st = execute.NewStateDB(s.ledger)
+		t.Repeat(rapid.StateMachineActions(s))
 	})
+}
+
+// Check runs after every operation.
+func (s *machine) Check(t *rapid.T) {
+	for i := byte(1); i <= 5; i++ {
+		compareAccount(t, s.st, s.m, common.Address{i})
+	}
+	require.Equal(t, s.m.refund, s.st.GetRefund())
+	require.Len(t, s.st.Logs(), s.m.logs)
+}
+
+func (s *machine) AddBalance(t *rapid.T) {
+	addr, wei := addresses.Draw(t, "a"), rapid.Uint64Range(0, 3).Draw(t, "wei")
+	prev := s.st.AddBalance(addr, uint256.NewInt(wei), tracing.BalanceChangeUnspecified)
+	a := s.m.ensure(addr)
+	require.Equal(t, a.balance, prev.Uint64())
+	a.mutated = a.mutated || wei > 0 || (a.nonce == 0 && a.balance == 0 && a.code == "")
+	a.balance += wei
+}
+
+func (s *machine) SubBalance(t *rapid.T) {
+	addr := addresses.Draw(t, "a")
+	a := s.m.ensure(addr)
+	wei := rapid.Uint64Range(0, min(a.balance, 2)).Draw(t, "wei")
+	s.st.SubBalance(addr, uint256.NewInt(wei), tracing.BalanceChangeUnspecified)
+	a.mutated = a.mutated || wei > 0
+	a.balance -= wei
+}
+
+func (s *machine) SetNonce(t *rapid.T) {
+	addr, nonce := addresses.Draw(t, "a"), rapid.Uint64Range(1, 3).Draw(t, "nonce")
+	s.st.SetNonce(addr, nonce, tracing.NonceChangeUnspecified)
+	a := s.m.ensure(addr)
+	a.nonce, a.mutated = nonce, true
+}
+
+func (s *machine) SetCode(t *rapid.T) {
+	addr, code := addresses.Draw(t, "a"), rapid.SampledFrom([]string{"", "x", "yy"}).Draw(t, "code")
+	a := s.m.ensure(addr)
+	if a.nonce == 0 { // as in the EVM: what has or had code has a nonce
+		s.st.SetNonce(addr, 1, tracing.NonceChangeUnspecified)
+		a.nonce = 1
+	}
+	prev := s.st.SetCode(addr, []byte(code), tracing.CodeChangeUnspecified)
+	require.Equal(t, a.code, string(prev))
+	a.code, a.mutated = code, true
+}
+
+func (s *machine) SetState(t *rapid.T) {
+	addr, key, value := addresses.Draw(t, "a"), keys.Draw(t, "k"), values.Draw(t, "v")
+	a := s.m.accounts[addr]
+	if a == nil || a.code == "" {
+		return // only contracts write storage
+	}
+	require.Equal(t, a.storage[key], s.st.SetState(addr, key, value))
+	if a.storage[key] != value {
+		a.mutated = true
+		a.storage[key] = value
+	}
+}
+
+func (s *machine) Transient(t *rapid.T) {
+	addr, key, value := addresses.Draw(t, "a"), keys.Draw(t, "k"), values.Draw(t, "v")
+	id := fmt.Sprint(addr, key)
+	require.Equal(t, s.m.transient[id], s.st.GetTransientState(addr, key))
+	s.st.SetTransientState(addr, key, value)
+	s.m.transient[id] = value
+	require.Equal(t, value, s.st.GetTransientState(addr, key))
+}
+
+func (s *machine) Warm(t *rapid.T) {
+	addr, key := addresses.Draw(t, "a"), keys.Draw(t, "k")
+	addrOK, slotOK := s.st.SlotInAccessList(addr, key)
+	require.Equal(t, s.m.warm[fmt.Sprint(addr)], addrOK)
+	require.Equal(t, s.m.warm[fmt.Sprint(addr, key)], slotOK)
+	require.Equal(t, addrOK, s.st.AddressInAccessList(addr))
+	if rapid.Bool().Draw(t, "slot") {
+		s.st.AddSlotToAccessList(addr, key)
+		s.m.warm[fmt.Sprint(addr, key)] = true
+	} else {
+		s.st.AddAddressToAccessList(addr)
+	}
+	s.m.warm[fmt.Sprint(addr)] = true
+}
+
+func (s *machine) Refund(t *rapid.T) {
+	gas := rapid.Uint64Range(0, 5).Draw(t, "gas")
+	if gas <= s.m.refund && rapid.Bool().Draw(t, "sub") {
+		s.st.SubRefund(gas)
+		s.m.refund -= gas
+		return
+	}
+	s.st.AddRefund(gas)
+	s.m.refund += gas
+}
+
+func (s *machine) Log(*rapid.T) {
+	s.st.AddLog(&types.Log{})
+	s.m.logs++
+}
+
+func (s *machine) CreateContract(t *rapid.T) {
+	addr := addresses.Draw(t, "a")
+	a := s.m.ensure(addr)
+	if !s.st.Exist(addr) {
+		s.st.CreateAccount(addr)
+	}
+	s.st.CreateContract(addr)
+	s.st.SetNonce(addr, 1, tracing.NonceChangeNewContract)
+	a.contract, a.nonce, a.mutated = true, 1, true
+}
+
+func (s *machine) SelfDestruct(t *rapid.T) {
+	addr := addresses.Draw(t, "a")
+	s.st.SelfDestruct(addr)
+	if a := s.m.accounts[addr]; a != nil {
+		a.mutated = a.mutated || !a.destructed
+		a.destructed = true
+	}
+}
+
+func (s *machine) Snapshot(*rapid.T) { s.marks = append(s.marks, mark{s.st.Snapshot(), s.m.copy()}) }
+
+func (s *machine) Revert(t *rapid.T) {
+	if len(s.marks) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(s.marks)-1).Draw(t, "mark")
+	s.st.RevertToSnapshot(s.marks[i].id)
+	s.m, s.marks = s.marks[i].model, s.marks[:i]
+}
+
+func (s *machine) Finalise(*rapid.T) {
+	s.st.Finalise(modelRules)
+	s.m.finalise()
+	s.marks = nil
+}
+
+func (s *machine) Block(t *rapid.T) {
+	s.Finalise(t)
+	_, err := s.ledger.Stage(context.Background(), 0, s.st.WriteSet())
+	require.NoError(t, err)
+	s.st.Reset(s.ledger)
+	compareLedger(t, s.ledger, s.m)
 }
 
 func compareAccount(t *rapid.T, st *execute.StateDB, m *model, addr common.Address) {
