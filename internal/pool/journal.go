@@ -165,7 +165,19 @@ func (j *journal) create(seq uint64) (*os.File, error) {
 	if _, err := f.WriteString(journalMagic); err != nil {
 		return nil, errors.Join(fmt.Errorf("create journal: %w", err), f.Close(), os.Remove(f.Name()))
 	}
+	if err := syncDir(j.dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("create journal: %w", err), f.Close())
+	}
 	return f, nil
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // postpone lets the file grow by its size again before full rings.

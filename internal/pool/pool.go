@@ -194,16 +194,27 @@ func (p *Pool) release() {
 // expire drops gapped transactions of accounts that got no new one for the lifetime.
 func (p *Pool) expire() {
 	now := p.now()
-	p.mu.Lock()
-	defer p.release()
-	for i := range p.waiting {
-		l := &p.waiting[i]
-		for a := l.first; a != nil && now.Sub(a.gapSince) >= p.cfg.GappedLifetime; a = l.first {
-			p.dropGapped(a, len(a.txs), ErrExpired.Error())
-			l.remove(a)
-			p.touch(a)
+	for class := range p.waiting {
+		for p.expireSome(class, now) {
 		}
 	}
+}
+
+// expireSome does a part of it under one hold of the lock; false when nothing is left to do.
+func (p *Pool) expireSome(class int, now time.Time) bool {
+	p.mu.Lock()
+	defer p.release()
+	l := &p.waiting[class]
+	for range lockBlock {
+		a := l.first
+		if a == nil || now.Sub(a.gapSince) < p.cfg.GappedLifetime {
+			return false
+		}
+		p.dropGapped(a, len(a.txs), ErrExpired.Error())
+		l.remove(a)
+		p.touch(a)
+	}
+	return true
 }
 
 // dropGapped drops up to n gapped transactions of a, from the end.

@@ -130,18 +130,22 @@ func (p *Pool) rotate() error {
 
 // waitingLocals lists the local transactions that are not decided, in order of arrival. Decided ones are durable with their decision.
 func (p *Pool) waitingLocals() []*chain.Tx {
-	var live []*entry
+	type arrival struct {
+		seq uint64
+		tx  *chain.Tx
+	}
+	var live []arrival
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, e := range p.all {
 		if e.local && e.status != decided {
-			live = append(live, e)
+			live = append(live, arrival{e.seq, e.tx})
 		}
 	}
-	slices.SortFunc(live, func(x, y *entry) int { return cmp.Compare(x.seq, y.seq) })
+	p.mu.Unlock()
+	slices.SortFunc(live, func(x, y arrival) int { return cmp.Compare(x.seq, y.seq) })
 	txs := make([]*chain.Tx, len(live))
-	for i, e := range live {
-		txs[i] = e.tx
+	for i, a := range live {
+		txs[i] = a.tx
 	}
 	return txs
 }
