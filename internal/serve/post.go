@@ -111,7 +111,7 @@ func (s *Server) call(ctx context.Context, r *http.Request, body []byte) []byte 
 	if len(bytes.TrimSpace(body)) == 0 {
 		return appendError(nil, nil, &Error{Code: CodeInvalidRequest, Message: "empty request"})
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, startKey{}, time.Now()), s.cfg.RequestTimeout)
 	defer cancel()
 	req := (&http.Request{
 		Method: http.MethodPost, URL: rootURL, Proto: r.Proto, Header: jsonHeader, Host: r.Host, RemoteAddr: r.RemoteAddr,
@@ -120,6 +120,17 @@ func (s *Server) call(ctx context.Context, r *http.Request, body []byte) []byte 
 	w := &answer{header: make(http.Header)}
 	s.rpc.ServeHTTP(w, req)
 	return w.body
+}
+
+type startKey struct{}
+
+// Waited is how long the message that ctx belongs to is being worked on. The requests of a batch run one after another and share it, so a
+// method that waits for something can wait once for all of them.
+func Waited(ctx context.Context) time.Duration {
+	if start, ok := ctx.Value(startKey{}).(time.Time); ok {
+		return time.Since(start)
+	}
+	return 0
 }
 
 // answer collects what rpc.Server writes.

@@ -71,16 +71,17 @@ type Server struct {
 	running sync.WaitGroup
 }
 
-// New registers the services. It opens nothing.
+// New registers the services. It opens nothing. From then on go-ethereum's packages log their errors to b.Log.
 func New(cfg Config, b Backend) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	hearCrashes(b.Log)
 	s := &Server{cfg: cfg, backend: b, log: b.Log, rpc: rpc.NewServer(), guard: newGuard(cfg.Hosts, cfg.Origins),
 		buffered: newBudget(cfg.MaxBufferedBytes), stopping: make(chan struct{})}
 	s.rpc.SetBatchLimits(cfg.MaxBatchItems, cfg.MaxBatchResponseBytes)
 	s.rpc.SetHTTPBodyLimit(cfg.MaxRequestBytes)
-	known := map[string]bool{"rpc_modules": true}
+	known := map[string]bool{"rpc_modules": true, "eth_sendRawTransaction": true}
 	for namespace, services := range b.Services {
 		for _, service := range services {
 			if err := s.rpc.RegisterName(namespace, service); err != nil {

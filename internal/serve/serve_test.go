@@ -340,3 +340,17 @@ func TestSlowRequestsEnd(t *testing.T) {
 		c.Close()
 	}
 }
+
+func TestCrashesAreHeard(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&out, nil))
+	before := slog.Default()
+	srv, err := New(DefaultConfig(), Backend{Services: map[string][]any{"test": {&testService{newStub()}}}, Registry: prometheus.NewRegistry(), Log: log})
+	require.NoError(t, err)
+	require.Same(t, before, slog.Default())
+	srv.call(t.Context(), &http.Request{}, []byte(`{"jsonrpc":"2.0","id":1,"method":"test_fail"}`))
+	require.Empty(t, out.String(), "what merely fails is the client's to know")
+	srv.call(t.Context(), &http.Request{}, []byte(`{"jsonrpc":"2.0","id":1,"method":"test_crash"}`))
+	require.Contains(t, out.String(), "RPC method test_crash crashed")
+	require.Contains(t, out.String(), "stub_test.go", "with its stack")
+}

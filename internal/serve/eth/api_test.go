@@ -164,6 +164,25 @@ func TestReceiptWaitsForWhatIsInThePool(t *testing.T) {
 	require.Equal(t, "null", string(out), "nobody has sent it, so nobody waits")
 }
 
+func TestBatchOfReceiptsWaitsOnce(t *testing.T) {
+	f := newFake(t)
+	n := newNode(t, f, func(c *Config, _ *serve.Config) { c.ReceiptWait = 200 * time.Millisecond })
+	var batch []rpc.BatchElem
+	for range 20 {
+		for _, tx := range f.kinds() {
+			f.pool[tx.Hash()] = tx
+			batch = append(batch, rpc.BatchElem{Method: "eth_getTransactionReceipt", Args: []any{tx.Hash()}, Result: new(json.RawMessage)})
+		}
+	}
+	start := time.Now()
+	require.NoError(t, n.client(t, n.url).BatchCall(batch))
+	require.Less(t, time.Since(start), 10*time.Second, "one by one it would be 20 seconds")
+	for _, e := range batch {
+		require.NoError(t, e.Error)
+		require.Equal(t, "null", string(*e.Result.(*json.RawMessage)))
+	}
+}
+
 func TestCallsAreBounded(t *testing.T) {
 	f := newFake(t)
 	f.block = make(chan struct{})

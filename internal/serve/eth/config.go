@@ -59,7 +59,7 @@ func DefaultConfig() Config {
 		MaxCalls: 8, MaxQueuedCalls: 1024, MaxTraces: 2, MaxTraceBytes: 128 << 20,
 		MaxLogRange: 100_000, MaxLogResults: 10_000, MaxLogTerms: 1000, MaxFilters: 10_000, FilterLifetime: 5 * time.Minute, MaxStorageKeys: 1024,
 		FeeHistoryBlocks: 1024, FeeHistoryRewardBlocks: 100,
-		RecentBlocks: 256, RecentTxs: 100_000, PendingWindow: 1 << 16, MaxSubscriberLag: 1024,
+		RecentBlocks: 256, RecentTxs: 40_000, PendingWindow: 1 << 16, MaxSubscriberLag: 1024,
 		ReceiptWait: 100 * time.Millisecond, SyncSendTimeout: 10 * time.Second, MaxSyncSendTimeout: 25 * time.Second,
 	}
 }

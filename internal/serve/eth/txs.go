@@ -91,7 +91,7 @@ func (s *txService) GetTransactionByHash(hash common.Hash) (json.RawMessage, err
 }
 
 // GetTransactionReceipt is eth_getTransactionReceipt. For a transaction that is in the pool it waits a moment: tools ask right after they
-// have sent, and then wait for a second, or for a next block that a chain without work does not make.
+// have sent, and then wait for a second, or for a next block that a chain without work does not make. A batch waits once, not per item.
 func (s *txService) GetTransactionReceipt(ctx context.Context, hash common.Hash) (json.RawMessage, error) {
 	_, changed := s.a.recent.watch()
 	pooled := s.a.pool.Get(hash) != nil
@@ -99,8 +99,8 @@ func (s *txService) GetTransactionReceipt(ctx context.Context, hash common.Hash)
 	if err != nil {
 		return null, err
 	}
-	if tx == nil && pooled && s.a.cfg.ReceiptWait > 0 {
-		if b, p, ok := s.a.await(ctx, hash, changed, s.a.cfg.ReceiptWait); ok && !p.excluded {
+	if wait := s.a.cfg.ReceiptWait - serve.Waited(ctx); tx == nil && pooled && wait > 0 {
+		if b, p, ok := s.a.await(ctx, hash, changed, wait); ok && !p.excluded {
 			tx, r = b.Txs[p.index], b.receipts[p.index]
 		}
 	}
