@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"runtime"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/ethereum/go-ethereum/common"
@@ -29,25 +32,33 @@ func (p Progress) report(step string, done, total uint64) {
 // Check reads everything and verifies it against the hashes that hold it together, on one snapshot; the chain may go on meanwhile. The first contradiction ends it
 // with an error that wraps ErrCorrupt and names the place.
 //
-//   - every block: hash, parent links (Keccak and suite), decision and its link, transactions root, receipts root, bloom, gas used, indexes of block,
-//     transactions and logs, certificate;
+//   - every block: hash, parent links (Keccak and suite), decision and its link, transactions with their signatures and senders, transactions root, receipts root,
+//     bloom, gas used, indexes of block, transactions and logs, what the certificate names;
 //   - the state: every node of the account trie and all storage tries recomputed from the flat state, up to the head's state root; code by its hash;
 //   - the history: every index entry leads to its diff entry and back, and every retained block's state root follows from undoing the diffs, as far as
 //     MaxProofChanges goes.
 //
-// What it cannot verify: the ledger digests, which cover plain keys and need re-execution (export and import do that), and the engine's proofs in decisions.
+// What it cannot verify: the ledger digests, which cover plain keys and need re-execution (export and import do that), and what no hash covers: the engine's proofs in
+// decisions, the reasons of exclusions, the signatures of attestations.
 func (s *Store) Check(ctx context.Context, progress Progress) error {
 	if s.head.Load() == nil {
 		return ErrEmpty
 	}
+	genesis, err := s.Genesis()
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
 	snap := s.db.NewSnapshot()
 	defer snap.Close()
-	c := checker{s: s, snap: snap, ctx: ctx, progress: progress}
+	c := checker{s: s, snap: snap, ctx: ctx, progress: progress, verifier: chain.NewVerifier(genesis)}
 	for _, step := range []struct {
 		name string
 		run  func() error
 	}{{"blocks", c.blocks}, {"state", c.state}, {"history", c.history}} {
 		if err := step.run(); err != nil {
+			if errors.Is(err, ErrUnknownBlock) {
+				err = fmt.Errorf("%w: a record is missing: %w", ErrCorrupt, err)
+			}
 			return fmt.Errorf("check %s: %w", step.name, err)
 		}
 	}
@@ -59,6 +70,7 @@ type checker struct {
 	snap     *pebble.Snapshot
 	ctx      context.Context //nolint:containedctx // lives for one call of Check
 	progress Progress
+	verifier *chain.Verifier
 	head     *chain.Header
 }
 
@@ -94,6 +106,9 @@ func (c *checker) blocks() error {
 		parent = header
 		c.progress.report("blocks", height+1, top+1)
 	}
+	if hash := parent.Hash(); hash != common.Hash(record[8:]) {
+		return c.bad("the head is block %d with hash %s, recorded is %s", top, hash, common.Hash(record[8:]))
+	}
 	c.head = parent
 	return c.decisionsAbove(top, decision)
 }
@@ -128,7 +143,7 @@ func (c *checker) block(header *chain.Header, hash common.Hash, parent *chain.He
 		return c.missing("block index entry", err)
 	}
 	if parent == nil {
-		return nil
+		return c.genesis(header)
 	}
 	extra, err := chain.DecodeExtra(header.Extra)
 	if err != nil {
@@ -169,6 +184,22 @@ func (c *checker) block(header *chain.Header, hash common.Hash, parent *chain.He
 	return c.certificate(height, hash)
 }
 
+// genesis checks block 0 against the stored genesis, whose identifier is in its header.
+func (c *checker) genesis(header *chain.Header) error {
+	g, err := c.s.Genesis()
+	if err != nil {
+		return err
+	}
+	extra, err := chain.DecodeExtra(header.Extra)
+	if err != nil {
+		return c.bad("%v", err)
+	}
+	if id := g.ID(c.s.suite); extra.Decision != id {
+		return c.bad("the stored genesis is %s, block 0 was made from %s", id, extra.Decision)
+	}
+	return nil
+}
+
 func (c *checker) missing(what string, err error) error {
 	if err != nil {
 		return err
@@ -194,7 +225,37 @@ func (c *checker) decision(height uint64, parent *crypto.Hash) (*chain.Decision,
 		return nil, nil, c.bad("its decision hashes to %s, recorded is another", hash)
 	}
 	*parent = hash
-	return d, txs, nil
+	return d, txs, c.senders(txs)
+}
+
+// senders recovers all signatures, on all processors, and compares with the senders stored.
+func (c *checker) senders(txs chain.Txs) error {
+	workers := min(runtime.GOMAXPROCS(0), len(txs))
+	errs := make([]error, workers)
+	var done sync.WaitGroup
+	for w := range workers {
+		done.Go(func() {
+			for i := w; i < len(txs) && errs[w] == nil; i += workers {
+				errs[w] = c.sender(txs[i])
+			}
+		})
+	}
+	done.Wait()
+	return errors.Join(errs...)
+}
+
+func (c *checker) sender(stored *chain.Tx) error {
+	tx, err := chain.DecodeTx(stored.Raw())
+	if err == nil {
+		err = c.verifier.Verify(tx)
+	}
+	if err != nil {
+		return c.bad("transaction %s: %v", stored.Hash(), err)
+	}
+	if tx.Sender() != stored.Sender() {
+		return c.bad("transaction %s was sent by %s, stored is %s", tx.Hash(), tx.Sender(), stored.Sender())
+	}
+	return nil
 }
 
 func (c *checker) exclusions(height uint64, decided int) ([]exclusion, error) {
@@ -416,45 +477,4 @@ func (c *checker) diff(height uint64) (entries uint64, err error) {
 		return err
 	})
 	return entries, err
-}
-
-// undo verifies the state root of every retained block as far back as MaxProofChanges.
-func (c *checker) undo(oldest, top uint64) error {
-	r := dbReader{c.s, c.snap}
-	accounts := mpt.NewView(layout, r, common.Hash{}, c.head.Root)
-	undone := 0
-	var leaf []byte
-	for height := top; height > oldest && undone < MaxProofChanges; height-- {
-		err := c.s.diffAt(c.snap, height, func(key, record []byte) (err error) {
-			if len(key) != accountKeySize {
-				return nil
-			}
-			undone++
-			leaf = leaf[:0]
-			if record != nil {
-				if leaf, err = mpt.AccountLeaf(leaf, record); err != nil {
-					return c.bad("%v", err)
-				}
-			}
-			return accounts.Update(common.Hash(key[1:]), leaf)
-		})
-		if err != nil {
-			return fmt.Errorf("undo block %d: %w", height, err)
-		}
-		root, err := accounts.Hash()
-		if err != nil {
-			return c.s.corrupt(err)
-		}
-		header, _, err := c.s.header(c.snap, height-1)
-		if err != nil {
-			return err
-		}
-		if root != header.Root {
-			return c.bad("undoing block %d gives state root %s, the header of block %d says %s", height, root, height-1, header.Root)
-		}
-		if err := c.ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
 }

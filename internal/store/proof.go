@@ -25,14 +25,14 @@ const (
 // Prove makes the EIP-1186 proof of an account and its slots at a retained height. Proofs near the head cost a few node reads; at older heights everything that
 // changed since is undone in a scratch trie, up to MaxProofChanges (ErrProofTooOld beyond). Safe for concurrent use.
 func (s *Store) Prove(ctx context.Context, height uint64, addr common.Address, slots []common.Hash) (*chain.AccountProof, error) {
-	p, err := s.prove(ctx, height, addr, slots)
+	p, err := s.prove(ctx, height, addr, slots, MaxProofChanges)
 	if err != nil {
 		return nil, fmt.Errorf("prove %s at height %d: %w", addr, height, err)
 	}
 	return p, nil
 }
 
-func (s *Store) prove(ctx context.Context, height uint64, addr common.Address, slots []common.Hash) (*chain.AccountProof, error) {
+func (s *Store) prove(ctx context.Context, height uint64, addr common.Address, slots []common.Hash, limit int) (*chain.AccountProof, error) {
 	if len(slots) > MaxProofSlots {
 		return nil, fmt.Errorf("%d slots, at most %d", len(slots), MaxProofSlots)
 	}
@@ -41,7 +41,7 @@ func (s *Store) prove(ctx context.Context, height uint64, addr common.Address, s
 	}
 	snap := s.db.NewSnapshot()
 	defer snap.Close()
-	sc := scratch{s: s, snap: snap, owner: gethcrypto.Keccak256Hash(addr[:])}
+	sc := scratch{s: s, snap: snap, limit: limit, owner: gethcrypto.Keccak256Hash(addr[:])}
 	if err := sc.open(ctx, height); err != nil {
 		return nil, err
 	}
@@ -73,8 +73,8 @@ type scratch struct {
 	owner common.Hash
 
 	accounts, storage *mpt.Trie
-	// undone counts changes against MaxProofChanges.
-	undone int
+	// limit is how many changes may still be undone.
+	limit int
 }
 
 // open makes the tries. The snapshot may hold blocks above the height, also one that is not durable yet.
@@ -127,8 +127,8 @@ func (c *scratch) undo(ctx context.Context, height, top uint64) error {
 			return err
 		}
 		err := c.s.diffAt(c.snap, at, func(key, record []byte) (err error) {
-			if c.undone++; c.undone > MaxProofChanges {
-				return fmt.Errorf("%w: over %d changes since; ask a node that was at that height, or a later height", ErrProofTooOld, MaxProofChanges)
+			if c.limit--; c.limit < 0 {
+				return fmt.Errorf("%w: ask for a later height", ErrProofTooOld)
 			}
 			if len(key) == accountKeySize {
 				leaf = leaf[:0]

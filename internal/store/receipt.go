@@ -19,6 +19,7 @@ import (
 type receiptHead struct {
 	at     chain.ReceiptPosition
 	length int
+	gas    uint64
 	logs   uint32
 }
 
@@ -74,7 +75,7 @@ func decodeReceiptChunk(b []byte, last uint16) (c receiptChunk, err error) {
 		if logs, b, err = uvarint(b, 1<<24); err != nil {
 			return bad("logs")
 		}
-		c.heads[i] = receiptHead{at, int(length), uint32(logs)}
+		c.heads[i] = receiptHead{at, int(length), gas, uint32(logs)}
 		at.Index, at.GasBefore, at.LogsBefore = at.Index+1, at.GasBefore+gas, at.LogsBefore+uint32(logs)
 		total += length
 	}
@@ -94,8 +95,8 @@ func (c *receiptChunk) receipt(i int) (*chain.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(r.Logs) != int(c.heads[i].logs) {
-		return nil, fmt.Errorf("receipts: %w: %d logs, the chunk says %d", errRecord, len(r.Logs), c.heads[i].logs)
+	if h := &c.heads[i]; len(r.Logs) != int(h.logs) || r.GasUsed != h.gas {
+		return nil, fmt.Errorf("receipts: %w: %d logs and %d gas, the chunk says %d and %d", errRecord, len(r.Logs), r.GasUsed, h.logs, h.gas)
 	}
 	return r, nil
 }
