@@ -5,6 +5,7 @@ const (
 	inTips uint8 = 1 << (2 * iota)
 	inCaps
 	inWorth
+	inLocalWorth
 )
 
 // rank orders the items of a heap, the greatest first: by price, then by tie.

@@ -20,7 +20,7 @@ type market struct {
 }
 
 func newMarket(base price) *market {
-	return &market{base: base, tips: heap{in: inTips}, caps: heap{in: inCaps}, worth: [2]heap{{in: inWorth}, {in: inWorth}}}
+	return &market{base: base, tips: heap{in: inTips}, caps: heap{in: inCaps}, worth: [2]heap{{in: inWorth}, {in: inLocalWorth}}}
 }
 
 func (m *market) rebase(base price) {

@@ -321,6 +321,23 @@ func TestEvictionWithFees(t *testing.T) {
 	require.Nil(t, f.Get(cheap))
 }
 
+// Found by TestTinyBounds: an account that turned local while its last transaction was tracked for eviction was lost to both classes.
+func TestTurningLocalStaysTracked(t *testing.T) {
+	f := start(t, setup{mode: chain.FeesMarket, baseFee: 1, cfg: func(c *Config) { c.MaxTxs = 2 }})
+	a, b, c := person(1), person(2), person(3)
+	f.rich(a, b, c)
+	f.must(spec{from: a, feeCap: 10})
+	f.must(spec{from: b, feeCap: 20})
+	_, err := f.add(spec{from: c, feeCap: 5})
+	require.ErrorIs(t, err, ErrFull) // and from here on the pool tracks what is cheapest
+	_, err = f.Add(context.Background(), spec{from: a, feeCap: 11}.raw(t), true)
+	require.NoError(t, err)
+	f.consistent()
+	h := f.must(spec{from: c, feeCap: 30})
+	require.NotNil(t, f.Get(h))
+	require.Len(t, f.build(), 2, "b went, for a is local now")
+}
+
 func TestGappedExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := start(t, setup{cfg: func(c *Config) { c.GappedLifetime = time.Hour }})
