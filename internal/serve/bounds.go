@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -17,10 +18,23 @@ type limitedListener struct {
 	net.Listener
 	slots   chan struct{}
 	refused prometheus.Counter
+	// leaving bounds the refused connections that are let to read their answer.
+	leaving chan struct{}
+	left    sync.WaitGroup
 }
 
 const busyResponse = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 43\r\n\r\n" +
 	"too many connections (see max_connections)\n"
+
+// maxLeaving is how many refused connections are seen off at once, for leaveTime at most each; beyond it they are cut.
+const (
+	maxLeaving = 64
+	leaveTime  = time.Second
+)
+
+func newLimitedListener(l net.Listener, slots chan struct{}, refused prometheus.Counter) *limitedListener {
+	return &limitedListener{Listener: l, slots: slots, refused: refused, leaving: make(chan struct{}, maxLeaving)}
+}
 
 // Accept implements net.Listener.
 func (l *limitedListener) Accept() (net.Conn, error) {
@@ -35,11 +49,46 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		default:
 		}
 		l.refused.Inc()
-		// The socket is new, its send buffer empty: this write does not wait.
-		conn.SetDeadline(time.Now().Add(time.Second))
-		conn.Write([]byte(busyResponse))
-		conn.Close()
+		select {
+		case l.leaving <- struct{}{}:
+			l.left.Go(func() {
+				seeOff(conn)
+				<-l.leaving
+			})
+		default:
+			conn.Close()
+		}
 	}
+}
+
+// seeOff answers a refused connection: after its request's header, as HTTP clients take no answer before they have asked, and not closing
+// before the client does, for the reason that linger gives.
+func seeOff(conn net.Conn) {
+	defer conn.Close()
+	if conn.SetDeadline(time.Now().Add(leaveTime)) != nil {
+		return
+	}
+	r := bufio.NewReader(io.LimitReader(conn, lingerBytes))
+	for blank := false; !blank; {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return // no header, or one with a line beyond the reader's buffer
+		}
+		blank = len(bytes.TrimRight(line, "\r\n")) == 0
+	}
+	if _, err := conn.Write([]byte(busyResponse)); err != nil {
+		return
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, r)
+	}
+}
+
+// Close implements net.Listener. It returns when all refused connections are gone.
+func (l *limitedListener) Close() error {
+	err := l.Listener.Close()
+	l.left.Wait()
+	return err
 }
 
 type limitedConn struct {

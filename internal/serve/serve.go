@@ -114,7 +114,7 @@ func (s *Server) Listen() error {
 			return errors.Join(fmt.Errorf("serve: listen on %s: %w", addr, err), s.closeListeners())
 		}
 		shared := len(addrs) == 1
-		s.listen = append(s.listen, &limitedListener{Listener: l, slots: slots, refused: s.metrics.refused.WithLabelValues("connections")})
+		s.listen = append(s.listen, newLimitedListener(l, slots, s.metrics.refused.WithLabelValues("connections")))
 		s.http = append(s.http, &http.Server{
 			Handler:           s.handler(shared || i == 0, shared || i == 1),
 			ReadHeaderTimeout: s.cfg.HeaderTimeout,
