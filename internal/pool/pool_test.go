@@ -323,10 +323,11 @@ func TestEvictionWithFees(t *testing.T) {
 
 // Found by TestTinyBounds: an account that turned local while its last transaction was tracked for eviction was lost to both classes.
 func TestTurningLocalStaysTracked(t *testing.T) {
-	f := start(t, setup{mode: chain.FeesMarket, baseFee: 1, cfg: func(c *Config) { c.MaxTxs = 2 }})
+	f := start(t, setup{mode: chain.FeesMarket, baseFee: 1, cfg: func(c *Config) { c.MaxTxs = 3 }})
 	a, b, c := person(1), person(2), person(3)
 	f.rich(a, b, c)
 	f.must(spec{from: a, feeCap: 10})
+	f.must(spec{from: a, nonce: 1, feeCap: 10})
 	f.must(spec{from: b, feeCap: 20})
 	_, err := f.add(spec{from: c, feeCap: 5})
 	require.ErrorIs(t, err, ErrFull) // and from here on the pool tracks what is cheapest
@@ -335,7 +336,7 @@ func TestTurningLocalStaysTracked(t *testing.T) {
 	f.consistent()
 	h := f.must(spec{from: c, feeCap: 30})
 	require.NotNil(t, f.Get(h))
-	require.Len(t, f.build(), 2, "b went, for a is local now")
+	require.Len(t, f.build(), 3, "b's went, for a is local now")
 }
 
 func TestGappedExpire(t *testing.T) {
