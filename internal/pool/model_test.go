@@ -18,7 +18,6 @@ import (
 type model struct {
 	market  bool
 	base    uint64
-	retries int
 	nonce   map[int]uint64
 	balance map[int]uint64
 	txs     map[common.Hash]*modelTx
