@@ -40,7 +40,7 @@ func (s *settings) measure(ctx context.Context, accounts int) (*report, error) {
 		fmt.Fprintf(os.Stderr, "%9d accounts: %s … ", accounts, phase.name)
 		if err := phase.run(ctx); err != nil {
 			fmt.Fprintln(os.Stderr)
-			return nil, fmt.Errorf("%s: %w", phase.name, err)
+			return nil, fmt.Errorf("%s: %w", phase.name, b.explain(err))
 		}
 		b.report.PhaseSeconds[phase.name] = round(time.Since(begin).Seconds())
 		fmt.Fprintf(os.Stderr, "%.1f s\n", time.Since(begin).Seconds())
@@ -69,9 +69,22 @@ type bench struct {
 	weighed weight
 }
 
-func (b *bench) cleanUp() {
+// failPatience is how long a node that may be failing has to say why.
+const failPatience = 5 * time.Second
+
+// explain adds the last words of nodes that have ended to an error that they may be the cause of.
+func (b *bench) explain(err error) error {
 	for _, p := range b.nodes {
-		p.kill()
+		if ended, _ := p.wait(failPatience); ended {
+			err = fmt.Errorf("%w; the node has ended: %s", err, p.lastWords())
+		}
+	}
+	return err
+}
+
+func (b *bench) cleanUp() {
+	if err := b.nodes.stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
 	if !b.Keep {
 		os.RemoveAll(filepath.Dir(b.dir))
@@ -79,7 +92,9 @@ func (b *bench) cleanUp() {
 }
 
 func (b *bench) start(ctx context.Context) error {
-	p, err := startProcess(ctx, b.Binary, b.dir, b.Profile)
+	// The log outlives the chain: it tells why a run failed.
+	log := filepath.Join(b.Out, fmt.Sprintf("node1-%d.log", b.report.Accounts))
+	p, err := startProcess(ctx, b.Binary, b.dir, log, b.Profile)
 	if err != nil {
 		return err
 	}

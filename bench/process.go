@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,10 +19,11 @@ import (
 type process struct {
 	binary, dir string
 	cmd         *exec.Cmd
-	exited      chan error
-	log         *os.File
-	http, ws    string
-	pprof       string
+	// exited holds how the process ended; it is never empty afterwards.
+	exited   chan error
+	log      *os.File
+	http, ws string
+	pprof    string
 }
 
 // startTimeout bounds how long a node may take to serve; stopTimeout how long to end.
@@ -32,8 +32,8 @@ const (
 	stopTimeout  = time.Minute
 )
 
-// startProcess runs the node of dir and returns once it serves.
-func startProcess(ctx context.Context, binary, dir string, profile bool) (*process, error) {
+// startProcess runs the node of dir, whose log goes to a file, and returns once it serves.
+func startProcess(ctx context.Context, binary, dir, log string, profile bool) (*process, error) {
 	p := &process{binary: binary, dir: dir, exited: make(chan error, 1)}
 	args := []string{"start", "--dir", dir, "--http.addr", "127.0.0.1:0", "--json"}
 	if profile {
@@ -41,7 +41,7 @@ func startProcess(ctx context.Context, binary, dir string, profile bool) (*proce
 	}
 	p.cmd = exec.Command(binary, args...)
 	var err error
-	if p.log, err = os.Create(filepath.Join(filepath.Dir(dir), filepath.Base(dir)+".log")); err != nil {
+	if p.log, err = os.Create(log); err != nil {
 		return nil, err
 	}
 	p.cmd.Stderr = p.log
@@ -69,8 +69,8 @@ func startProcess(ctx context.Context, binary, dir string, profile bool) (*proce
 	}
 	if err != nil {
 		p.cmd.Process.Kill()
-		<-p.exited
-		return nil, fmt.Errorf("start node: %w; its log is %s", err, p.log.Name())
+		p.wait(stopTimeout)
+		return nil, fmt.Errorf("start node: %w: %s", err, p.lastWords())
 	}
 	return p, nil
 }
@@ -87,27 +87,40 @@ func (p *process) readStart(r io.Reader) error {
 
 // stop ends the node cleanly.
 func (p *process) stop() error {
-	defer p.log.Close()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop node: %w", err)
 	}
+	ended, err := p.wait(stopTimeout)
+	switch {
+	case !ended:
+		p.cmd.Process.Kill()
+		p.wait(stopTimeout)
+		return fmt.Errorf("the node did not end within %s", stopTimeout)
+	case err != nil:
+		return fmt.Errorf("the node did not end well: %w: %s", err, p.lastWords())
+	}
+	return p.log.Close()
+}
+
+// wait waits for the process to end, as long as patience.
+func (p *process) wait(patience time.Duration) (ended bool, err error) {
 	select {
 	case err := <-p.exited:
-		if err != nil {
-			return fmt.Errorf("the node did not end well: %w; its log is %s", err, p.log.Name())
-		}
-		return nil
-	case <-time.After(stopTimeout):
-		p.kill()
-		return fmt.Errorf("the node did not end within %s", stopTimeout)
+		p.exited <- err
+		return true, err
+	case <-time.After(patience):
+		return false, nil
 	}
 }
 
-// kill ends the node at once.
-func (p *process) kill() {
-	p.cmd.Process.Kill()
-	<-p.exited
-	p.log.Close()
+// lastWords is the end of the node's log.
+func (p *process) lastWords() string {
+	b, err := os.ReadFile(p.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return fmt.Sprintf("%.500s (%s)", lines[len(lines)-1], p.log.Name())
 }
 
 // clockTicks is USER_HZ, 100 on every Linux that Go runs on.
