@@ -24,6 +24,8 @@ type LogQuery struct {
 	Topics [][]common.Hash
 	// MaxResults bounds the answer; more is an error, never a cut list.
 	MaxResults int
+	// MaxBytes likewise bounds the data of the logs in the answer together; 0 is no bound.
+	MaxBytes int
 }
 
 // AccountProof is EIP-1186's answer. Proof nodes are RLP, from the root to the leaf.

@@ -23,7 +23,7 @@ const MaxLogTerms = 1024
 const logCandidates = 16
 
 // Logs returns the logs that match q, in chain order. Work is proportional to the transactions that hold all of the query's terms: blocks and receipts without
-// them are not read. A range beyond the head ends there. ErrTooManyLogs when there are more than q.MaxResults, ErrTooManyTerms beyond MaxLogTerms. Safe for concurrent use.
+// them are not read. A range beyond the head ends there. ErrTooManyLogs when there are more than q.MaxResults or q.MaxBytes, ErrTooManyTerms beyond MaxLogTerms. Safe for concurrent use.
 func (s *Store) Logs(ctx context.Context, q chain.LogQuery) ([]*types.Log, error) {
 	h := s.head.Load()
 	if h == nil {
@@ -112,6 +112,7 @@ type logMatcher struct {
 	groups []termGroup
 	vain   int
 	out    []*types.Log
+	bytes  int // of data in out
 }
 
 // next finds the first block in [height, to] that all groups have a term in, and the transactions that all groups name there. height > to when there is none.
@@ -230,6 +231,9 @@ func (m *logMatcher) collect(height uint64, txs []uint32) error {
 			}
 			if len(m.out) >= m.q.MaxResults {
 				return fmt.Errorf("%w: more than %d; narrow the range or the filter", ErrTooManyLogs, m.q.MaxResults)
+			}
+			if m.bytes += len(l.Data); m.q.MaxBytes > 0 && m.bytes > m.q.MaxBytes {
+				return fmt.Errorf("%w: their data exceeds %d bytes; narrow the range or the filter", ErrTooManyLogs, m.q.MaxBytes)
 			}
 			if txHash == (common.Hash{}) {
 				if txHash, err = reader.txHash(tx); err != nil {

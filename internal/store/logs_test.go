@@ -49,10 +49,15 @@ func TestLogsEqualBruteForce(t *testing.T) {
 			Addresses:  rapid.SliceOfN(rapid.SampledFrom(l.addresses[:6]), 0, 3).Draw(t, "addresses"),
 			Topics:     rapid.SliceOfN(rapid.SliceOfN(any, 0, 3), 0, 4).Draw(t, "topics"),
 			MaxResults: rapid.SampledFrom([]int{1, 10, 100_000}).Draw(t, "max"),
+			MaxBytes:   rapid.SampledFrom([]int{0, 100, 2000, 1 << 20}).Draw(t, "bytes"),
 		}
 		want := l.bruteForce(q)
+		bytes := 0
+		for _, log := range want {
+			bytes += len(log.Data)
+		}
 		got, err := s.Logs(context.Background(), q)
-		if len(want) > q.MaxResults {
+		if len(want) > q.MaxResults || (q.MaxBytes > 0 && bytes > q.MaxBytes) {
 			require.ErrorIs(t, err, ErrTooManyLogs)
 			require.Empty(t, got)
 			return

@@ -173,8 +173,12 @@ func (a *API) logRange(f *logFilter) (from, to uint64, err error) {
 	return from, to, nil
 }
 
+// maxLogBytes bounds the data of the logs in one answer: MaxLogResults logs of 3 KiB. A single log can have megabytes.
+const maxLogBytes = 32 << 20
+
 func (a *API) logs(ctx context.Context, f *logFilter, from, to uint64) ([]*types.Log, error) {
-	return run(ctx, a.callGate, a.cfg.CallTimeout, func(ctx context.Context) ([]*types.Log, error) {
-		return a.ledger.Logs(ctx, chain.LogQuery{From: from, To: to, Addresses: f.Addresses, Topics: f.Topics, MaxResults: a.cfg.MaxLogResults})
-	})
+	q := chain.LogQuery{From: from, To: to, Addresses: f.Addresses, Topics: f.Topics, MaxResults: a.cfg.MaxLogResults, MaxBytes: maxLogBytes}
+	logs, err := run(ctx, a.callGate, a.cfg.CallTimeout, func(ctx context.Context) ([]*types.Log, error) { return a.ledger.Logs(ctx, q) })
+	// The ledger takes a position without alternatives as none; in geth's rule a log must still have that many topics.
+	return slices.DeleteFunc(logs, func(l *types.Log) bool { return !f.matches(l) }), err
 }
