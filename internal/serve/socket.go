@@ -25,7 +25,7 @@ type socket struct {
 	sends chan pendingSends
 	out   []byte
 
-	write1 sync.Mutex // one writer at a time
+	writing sync.Mutex // held by the one that writes a message
 
 	mu    sync.Mutex
 	feeds map[rpc.ID]context.CancelFunc
@@ -138,8 +138,8 @@ func (c *socket) dropSends() {
 
 // write sends one message. When the client does not take it in time, the connection ends.
 func (c *socket) write(b []byte) {
-	c.write1.Lock()
-	defer c.write1.Unlock()
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	c.conn.SetWriteDeadline(time.Now().Add(c.server.cfg.WriteTimeout))
 	if c.conn.WriteMessage(websocket.TextMessage, b) != nil {
 		c.stop()
