@@ -65,8 +65,8 @@ func (c *Config) Validate() error {
 		return bad("gapped_lifetime", "must be positive")
 	case c.PriceBumpPercent < 1 || c.PriceBumpPercent > 1000:
 		return bad("price_bump_percent", "must be 1 to 1000")
-	case c.Retries < 0:
-		return bad("retries", "must not be negative")
+	case c.Retries < 0 || c.Retries > 100:
+		return bad("retries", "must be 0 to 100")
 	case c.Reasons < 1:
 		return bad("reasons", "must be at least 1")
 	case c.Journal != "" && c.JournalBytes < minJournalBytes:

@@ -115,20 +115,18 @@ func (p *Pool) rotate() error {
 	old := j.turn(f, j.seq+1)
 	live := p.waitingLocals()
 	p.gate.Unlock()
+	if old != nil {
+		defer old.Close() // all of it is written
+	}
 	for part := range slices.Chunk(live, window) {
 		if err := j.append(part); err != nil {
 			return fmt.Errorf("%w: %w", ErrJournal, err) // the old files are still there
 		}
 	}
-	if old != nil {
-		if err := old.Close(); err != nil {
-			return fmt.Errorf("close journal: %w", err)
-		}
-	}
 	return j.finish()
 }
 
-// waitingLocals lists the local transactions that are not decided, in order of arrival. Decided ones are durable with their decision.
+// waitingLocals lists the local transactions in order of arrival. Decided ones are durable with their decision, but a block may leave them out.
 func (p *Pool) waitingLocals() []*chain.Tx {
 	type arrival struct {
 		seq uint64
@@ -137,7 +135,7 @@ func (p *Pool) waitingLocals() []*chain.Tx {
 	var live []arrival
 	p.mu.Lock()
 	for _, e := range p.all {
-		if e.local && e.status != decided {
+		if e.local {
 			live = append(live, arrival{e.seq, e.tx})
 		}
 	}
