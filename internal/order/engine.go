@@ -14,7 +14,7 @@ type PeerID uint64
 // Engine orders; it never executes. All engines pass ordertest.
 type Engine interface {
 	// Run orders until ctx ends (nil) or until it cannot go on, as when Host.Deliver fails (that error). It blocks until its goroutines have
-	// ended and is called once. It starts from what Host.Sync returns.
+	// ended and is called once. It starts from what Host.Sync returns, and with a look into the pool: what waits there may have rung before.
 	Run(ctx context.Context, h Host) error
 	// Pending is the doorbell: the pool has work. It never blocks and may ring without need and before Run.
 	Pending()

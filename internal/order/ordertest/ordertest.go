@@ -49,6 +49,7 @@ func testProgress(t *testing.T, e Engine) {
 		time.Sleep(time.Duration(i) * time.Millisecond)
 	}
 	c.decided(200)
+	synctest.Wait()
 	for _, n := range c.nodes {
 		s := n.engine.Status()
 		require.Equal(t, n.ledger.Height(), s.Height)
