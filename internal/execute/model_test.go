@@ -35,7 +35,8 @@ type model struct {
 	transient map[string]common.Hash
 	warm      map[string]bool
 	refund    uint64
-	logs      int
+	// logs are the transaction's, earlier the block's before it.
+	logs, earlier int
 }
 
 func newModel() *model {
@@ -43,7 +44,7 @@ func newModel() *model {
 }
 
 func (m *model) copy() *model {
-	c := &model{accounts: map[common.Address]*modelAccount{}, transient: maps.Clone(m.transient), warm: maps.Clone(m.warm), refund: m.refund, logs: m.logs}
+	c := &model{accounts: map[common.Address]*modelAccount{}, transient: maps.Clone(m.transient), warm: maps.Clone(m.warm), refund: m.refund, logs: m.logs, earlier: m.earlier}
 	for addr, a := range m.accounts {
 		b := *a
 		b.storage, b.committed = maps.Clone(a.storage), maps.Clone(a.committed)
@@ -71,7 +72,8 @@ func (m *model) finalise() {
 		a.mutated, a.destructed, a.contract = false, false, false
 		a.committed = maps.Clone(a.storage)
 	}
-	m.transient, m.warm, m.refund, m.logs = map[string]common.Hash{}, map[string]bool{}, 0, 0
+	m.transient, m.warm, m.refund = map[string]common.Hash{}, map[string]bool{}, 0
+	m.logs, m.earlier = 0, m.earlier+m.logs
 }
 
 // machine runs a StateDB beside the model. Its exported methods are the operations that rapid draws.
@@ -197,8 +199,10 @@ func (s *machine) Refund(t *rapid.T) {
 	s.m.refund += gas
 }
 
-func (s *machine) Log(*rapid.T) {
-	s.st.AddLog(&types.Log{})
+func (s *machine) Log(t *rapid.T) {
+	log := new(types.Log)
+	s.st.AddLog(log)
+	require.Equal(t, uint(s.m.earlier+s.m.logs), log.Index)
 	s.m.logs++
 }
 
@@ -244,6 +248,7 @@ func (s *machine) Block(t *rapid.T) {
 	_, err := s.ledger.Stage(context.Background(), 0, s.st.WriteSet())
 	require.NoError(t, err)
 	s.st.Reset(s.ledger)
+	s.m.earlier = 0
 	compareLedger(t, s.ledger, s.m)
 }
 
