@@ -8,9 +8,14 @@ import (
 
 // batch builds one Pebble batch without a call that can fail on the way: Pebble's only error in building a batch is one of size (4 GiB), which it panics
 // with. Keys and values are copied.
-type batch struct{ b *pebble.Batch }
+type batch struct {
+	b *pebble.Batch
+	// epoch is where index entries go, entries their number.
+	epoch   int
+	entries uint64
+}
 
-func (s *Store) newBatch(sizeHint int) *batch { return &batch{s.db.NewBatchWithSize(sizeHint)} }
+func (s *Store) newBatch(sizeHint int) *batch { return &batch{b: s.db.NewBatchWithSize(sizeHint)} }
 
 func (b *batch) set(key, value []byte) {
 	op := b.b.SetDeferred(len(key), len(value))
@@ -19,34 +24,31 @@ func (b *batch) set(key, value []byte) {
 	op.Finish() //nolint:errcheck // nil for a batch without an index
 }
 
-// setFragment sets table ‖ fragment ‖ height without building the key elsewhere first.
+// setFragment sets an index entry, whose key is built in place.
 func (b *batch) setFragment(table byte, fragment, height uint64, value []byte) {
-	op := b.b.SetDeferred(1+fragmentSize+heightSize, len(value))
-	op.Key[0] = table
-	binary.BigEndian.PutUint64(op.Key[1:], fragment)
-	appendHeight(op.Key[:1+fragmentSize], height)
+	op := b.b.SetDeferred(fragmentHead+heightSize, len(value))
+	b.putFragment(op.Key, table, fragment, height)
 	copy(op.Value, value)
 	op.Finish() //nolint:errcheck // nil for a batch without an index
 }
 
 func (b *batch) setTx(fragment, height uint64, index uint16) {
-	op := b.b.SetDeferred(1+fragmentSize+heightSize+2, 0)
-	op.Key[0] = tableTxs
-	binary.BigEndian.PutUint64(op.Key[1:], fragment)
-	binary.BigEndian.PutUint16(op.Key[1+fragmentSize+heightSize:], index)
-	appendHeight(op.Key[:1+fragmentSize], height)
+	op := b.b.SetDeferred(fragmentHead+heightSize+2, 0)
+	b.putFragment(op.Key, tableTxs, fragment, height)
+	binary.BigEndian.PutUint16(op.Key[fragmentHead+heightSize:], index)
 	op.Finish() //nolint:errcheck // nil for a batch without an index
+}
+
+func (b *batch) putFragment(key []byte, table byte, fragment, height uint64) {
+	key[0] = table
+	binary.BigEndian.PutUint16(key[1:], uint16(b.epoch))
+	binary.BigEndian.PutUint64(key[1+epochSize:], fragment)
+	appendHeight(key[:fragmentHead], height)
+	b.entries++
 }
 
 func (b *batch) delete(key []byte) {
 	op := b.b.DeleteDeferred(len(key))
-	copy(op.Key, key)
-	op.Finish() //nolint:errcheck // nil for a batch without an index
-}
-
-// singleDelete deletes a key that was set once.
-func (b *batch) singleDelete(key []byte) {
-	op := b.b.SingleDeleteDeferred(len(key))
 	copy(op.Key, key)
 	op.Finish() //nolint:errcheck // nil for a batch without an index
 }

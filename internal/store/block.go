@@ -93,7 +93,7 @@ func (s *Store) HeaderByHash(hash common.Hash) (*chain.Header, error) {
 }
 
 func (s *Store) headerByHash(hash common.Hash) (found *chain.Header, height uint64, err error) {
-	err = s.eachFragment(tableHashes, hashFragment(hash), func(rest []byte) (bool, error) {
+	_, err = s.eachFragment(hashPrefix(hashFragment(hash)), func(rest []byte) (bool, error) {
 		at := decodeHeight(rest)
 		if s.durable(at) != nil {
 			return true, nil
@@ -110,27 +110,26 @@ func (s *Store) headerByHash(hash common.Hash) (found *chain.Header, height uint
 	return found, height, nil
 }
 
-// eachFragment calls fn with the key's part behind the fragment for every entry of the fragment, ascending, until fn returns false.
-func (s *Store) eachFragment(table byte, fragment uint64, fn func(rest []byte) (bool, error)) error {
-	prefix := fragmentPrefix(table, fragment)
+// eachFragment calls fn with the key's part behind the prefix for every entry of the fragment, ascending, until fn returns false; more is then false.
+func (s *Store) eachFragment(prefix []byte, fn func(rest []byte) (more bool, err error)) (more bool, err error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{UpperBound: prefixEnd(prefix)})
 	if err != nil {
-		return s.readError(err)
+		return false, s.readError(err)
 	}
 	defer it.Close()
 	for ok := it.SeekPrefixGE(prefix); ok; ok = it.Next() {
 		rest := it.Key()[len(prefix):]
 		if len(rest) < heightSize {
-			return s.corrupt(fmt.Errorf("index: %w", errRecord))
+			return false, s.corrupt(fmt.Errorf("index: %w", errRecord))
 		}
 		if more, err := fn(rest); err != nil || !more {
-			return err
+			return false, err
 		}
 	}
 	if err := it.Error(); err != nil {
-		return s.readError(err)
+		return false, s.readError(err)
 	}
-	return nil
+	return true, nil
 }
 
 // Block returns the block at height, its transactions verified.
@@ -246,7 +245,7 @@ type txPlace struct {
 
 // findTx finds a transaction of a durable block by its hash; one that is in a block comes before one that was left out. nil when there is none.
 func (s *Store) findTx(hash common.Hash) (found *txPlace, err error) {
-	err = s.eachFragment(tableTxs, hashFragment(hash), func(rest []byte) (bool, error) {
+	visit := func(rest []byte) (bool, error) {
 		if len(rest) != heightSize+2 {
 			return false, s.corrupt(fmt.Errorf("transaction index: %w", errRecord))
 		}
@@ -275,9 +274,15 @@ func (s *Store) findTx(hash common.Hash) (found *txPlace, err error) {
 			found = p
 		}
 		return p.excluded != nil, nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("transaction %s: %w", hash, err)
+	}
+	e := s.epochs.Load()
+	if e == nil {
+		return nil, nil
+	}
+	for epoch, more := e.last(), true; epoch >= 0 && more; epoch-- {
+		if more, err = s.eachFragment(fragmentPrefix(tableTxs, epoch, hashFragment(hash)), visit); err != nil {
+			return nil, fmt.Errorf("transaction %s: %w", hash, err)
+		}
 	}
 	return found, nil
 }

@@ -57,6 +57,8 @@ type ledger struct {
 	genesis *chain.Genesis
 	key     *ecdsa.PrivateKey
 	nonce   uint64
+	// epochEntries makes stores begin epochs so soon that every test has many.
+	epochEntries uint64
 	// dataSize bounds the random call data of transactions.
 	dataSize int
 
@@ -90,7 +92,7 @@ func newLedger(tb testing.TB, seed uint64) *ledger {
 	tb.Helper()
 	key, err := gethcrypto.ToECDSA(common.LeftPadBytes([]byte{7}, 32))
 	require.NoError(tb, err)
-	l := &ledger{tb: tb, rng: rand.New(rand.NewPCG(seed, 1)), suite: intl.Suite{}, genesis: testGenesis(tb), key: key, dataSize: 100}
+	l := &ledger{tb: tb, rng: rand.New(rand.NewPCG(seed, 1)), suite: intl.Suite{}, genesis: testGenesis(tb), key: key, dataSize: 100, epochEntries: 150}
 	state := modelState{map[common.Address]chain.Account{}, map[slotID]common.Hash{}}
 	for _, c := range l.genesis.Writes(func(b []byte) common.Hash { return gethcrypto.Keccak256Hash(b) }) {
 		state.accounts[c.Address] = *c.Account
@@ -114,6 +116,9 @@ func (l *ledger) open(cfg Config) *Store {
 	l.tb.Helper()
 	s, err := Open(cfg, l.suite)
 	require.NoError(l.tb, err)
+	if l.epochEntries > 0 {
+		s.epochEntries = l.epochEntries
+	}
 	h, err := s.Init(l.genesis)
 	require.NoError(l.tb, err)
 	if l.header == nil {

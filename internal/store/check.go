@@ -72,6 +72,7 @@ type checker struct {
 	progress Progress
 	verifier *chain.Verifier
 	head     *chain.Header
+	epochs   *epochs
 }
 
 func (c *checker) bad(format string, args ...any) error {
@@ -86,10 +87,13 @@ func (c *checker) blocks() error {
 	if err != nil {
 		return err
 	}
-	if len(record) != 8+hashSize {
-		return c.bad("head record of %d bytes", len(record))
+	top, head, entries, err := decodeHead(record)
+	if err != nil {
+		return c.bad("%v", err)
 	}
-	top := binary.BigEndian.Uint64(record)
+	if c.epochs, err = c.s.loadEpochs(c.snap, entries); err != nil {
+		return err
+	}
 	var parent *chain.Header
 	var decision crypto.Hash
 	for height := uint64(0); height <= top; height++ {
@@ -106,8 +110,8 @@ func (c *checker) blocks() error {
 		parent = header
 		c.progress.report("blocks", height+1, top+1)
 	}
-	if hash := parent.Hash(); hash != common.Hash(record[8:]) {
-		return c.bad("the head is block %d with hash %s, recorded is %s", top, hash, common.Hash(record[8:]))
+	if hash := parent.Hash(); hash != head {
+		return c.bad("the head is block %d with hash %s, recorded is %s", top, hash, head)
 	}
 	c.head = parent
 	return c.decisionsAbove(top, decision)
@@ -139,7 +143,7 @@ func (c *checker) block(header *chain.Header, hash common.Hash, parent *chain.He
 	if got := header.Hash(); got != hash {
 		return c.bad("its header hashes to %s, recorded is %s", got, hash)
 	}
-	if value, err := c.get(fragmentKey(tableHashes, hashFragment(hash), height)); err != nil || value == nil {
+	if value, err := c.get(hashKey(hashFragment(hash), height)); err != nil || value == nil {
 		return c.missing("block index entry", err)
 	}
 	if parent == nil {
@@ -268,7 +272,7 @@ func (c *checker) exclusions(height uint64, decided int) ([]exclusion, error) {
 
 func (c *checker) txIndex(d *chain.Decision) error {
 	for i, hash := range d.Txs {
-		key := binary.BigEndian.AppendUint16(fragmentKey(tableTxs, hashFragment(hash), d.Height), uint16(i))
+		key := binary.BigEndian.AppendUint16(fragmentKey(tableTxs, c.epochs.of(d.Height), hashFragment(hash), d.Height), uint16(i))
 		if value, err := c.get(key); err != nil || value == nil {
 			return c.missing(fmt.Sprintf("index entry of transaction %s", hash), err)
 		}
@@ -296,7 +300,7 @@ func (c *checker) receipts(header *chain.Header, hash common.Hash, txs chain.Txs
 // logIndex builds the block's postings again and compares.
 func (c *checker) logIndex(height uint64, receipts types.Receipts) error {
 	return eachPosting(receipts, func(fragment uint64, posting []byte) error {
-		value, err := c.get(fragmentKey(tableLogs, fragment, height))
+		value, err := c.get(fragmentKey(tableLogs, c.epochs.of(height), fragment, height))
 		if err != nil {
 			return err
 		}
@@ -413,14 +417,14 @@ func (c *checker) history() error {
 	indexed := uint64(0)
 	lo := []byte{tableChanges}
 	err := c.s.scan(c.snap, lo, prefixEnd(lo), func(key, value []byte) error {
-		if len(key) != 1+fragmentSize+heightSize {
+		if len(key) != fragmentHead+heightSize {
 			return c.bad("change index: key of %d bytes", len(key))
 		}
 		chunks, err := decodeChunkList(value)
 		if err != nil {
 			return c.bad("%v", err)
 		}
-		if h := decodeHeight(key[1+fragmentSize:]); h > oldest {
+		if h := decodeHeight(key[fragmentHead:]); h > oldest {
 			for _, chunk := range chunks {
 				if v, err := c.get(chunkKey(tableDiffs, h, chunk)); err != nil || v == nil {
 					return c.missing(fmt.Sprintf("chunk %d of the diff of block %d", chunk, h), err)
@@ -458,7 +462,7 @@ func (c *checker) diff(height uint64) (entries uint64, err error) {
 			last = append(last[:0], flat...)
 			entries++
 			var value []byte
-			if value, err = c.get(fragmentKey(tableChanges, flatFragment(flat), height)); err != nil || value == nil {
+			if value, err = c.get(fragmentKey(tableChanges, c.epochs.of(height), flatFragment(flat), height)); err != nil || value == nil {
 				err = c.missing("an entry of the change index", err)
 				return false
 			}

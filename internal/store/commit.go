@@ -30,12 +30,20 @@ func (s *Store) Commit(ctx context.Context, e *chain.Executed, own *chain.Attest
 	}
 	b := s.newBatch(batchSize(e, l))
 	defer b.close()
+	next, begun := s.epochs.Load().grow(height, s.epochEntries)
+	if b.epoch = next.last(); begun {
+		b.set(epochKey(b.epoch), binary.BigEndian.AppendUint64(nil, height))
+	}
 	if err := s.writeBlock(b, e, own); err != nil {
 		return fmt.Errorf("commit block %d: %w", height, err)
 	}
 	if err := s.writeState(b, l); err != nil {
 		return s.stop(fmt.Errorf("commit block %d: %w", height, err))
 	}
+	next.entries += b.entries
+	writeHead(b, height, e.Block.Hash, next.entries)
+	// Before the batch is applied: whoever sees a flat value of this block must find its index entries.
+	s.epochs.Store(next)
 	s.applying.Store(height)
 	if err := s.apply(b, pebble.Sync); err != nil {
 		return fmt.Errorf("commit block %d: %w", height, err)
@@ -121,7 +129,7 @@ func (s *Store) writeBlock(b *batch, e *chain.Executed, own *chain.Attestation) 
 	return nil
 }
 
-// writeHeader writes header, hash index and head.
+// writeHeader writes header and hash index.
 func writeHeader(b *batch, header *chain.Header, hash common.Hash) error {
 	record, err := rlp.EncodeToBytes(header)
 	if err != nil {
@@ -129,9 +137,23 @@ func writeHeader(b *batch, header *chain.Header, hash common.Hash) error {
 	}
 	height := header.Number.Uint64()
 	b.set(heightKey(tableHeaders, height), append(hash[:], record...))
-	b.setFragment(tableHashes, hashFragment(hash), height, nil)
-	b.set(metaHead, append(binary.BigEndian.AppendUint64(nil, height), hash[:]...))
+	b.set(hashKey(hashFragment(hash), height), nil)
 	return nil
+}
+
+// headSize is the size of the head's record.
+const headSize = 8 + hashSize + 8
+
+func writeHead(b *batch, height uint64, hash common.Hash, entries uint64) {
+	record := append(binary.BigEndian.AppendUint64(make([]byte, 0, headSize), height), hash[:]...)
+	b.set(metaHead, binary.BigEndian.AppendUint64(record, entries))
+}
+
+func decodeHead(record []byte) (height uint64, hash common.Hash, entries uint64, err error) {
+	if len(record) != headSize {
+		return 0, hash, 0, fmt.Errorf("head: %w: %d bytes", errRecord, len(record))
+	}
+	return binary.BigEndian.Uint64(record), common.Hash(record[8:]), binary.BigEndian.Uint64(record[8+hashSize:]), nil
 }
 
 // exclusion is the stored form of chain.Exclusion: the position in the decision names the transaction.

@@ -60,7 +60,11 @@ func (l *ledger) resume(s *Store, works []*work) error {
 		if err != nil {
 			return err
 		}
-		l.seal(w.executed, root)
+		if w.executed.Block.Header == nil {
+			l.seal(w.executed, root)
+		} else if root != w.executed.Block.Header.Root {
+			return fmt.Errorf("block %d has state root %s, had %s before", h, root, w.executed.Block.Header.Root)
+		}
 		if err := s.Commit(ctx, w.executed, &chain.Attestation{Validator: 1, Signature: []byte{1}}); err != nil {
 			return err
 		}

@@ -80,43 +80,55 @@ func (w *diffWriter) finish() error {
 // firstChangeAfter finds the first block above height that changed the flat key, and returns the record before that block (nil when there was none).
 func (s *Store) firstChangeAfter(key []byte, height uint64) (record []byte, found bool, err error) {
 	fragment := flatFragment(key)
-	it, err := s.db.NewIter(&pebble.IterOptions{UpperBound: prefixEnd(fragmentPrefix(tableChanges, fragment))})
+	e := s.epochs.Load()
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableChanges}, UpperBound: []byte{tableChanges + 1}})
 	if err != nil {
 		return nil, false, s.readError(err)
 	}
 	defer it.Close()
-	for ok := it.SeekPrefixGE(fragmentKey(tableChanges, fragment, height+1)); ok; ok = it.Next() {
-		k := it.Key()
-		if len(k) != 1+fragmentSize+heightSize {
-			return nil, false, s.corrupt(fmt.Errorf("change index: %w: key of %d bytes", errRecord, len(k)))
-		}
-		at := decodeHeight(k[1+fragmentSize:])
-		chunks, err := decodeChunkList(it.Value())
-		if err != nil {
-			return nil, false, s.corrupt(err)
-		}
-		for _, c := range chunks {
-			chunk, err := s.get(chunkKey(tableDiffs, at, c))
+	for epoch := e.of(height + 1); epoch <= e.last(); epoch++ {
+		for ok := it.SeekPrefixGE(fragmentKey(tableChanges, epoch, fragment, height+1)); ok; ok = it.Next() {
+			value, err := it.ValueAndErr()
 			if err != nil {
-				return nil, false, err
+				return nil, false, s.readError(err)
 			}
-			if chunk == nil {
-				// Either pruned since the index was read, which the caller finds out, or damaged.
-				if s.oldest.Load() > height {
-					return nil, false, ErrPruned
-				}
-				return nil, false, s.corrupt(fmt.Errorf("diff of block %d lacks chunk %d", at, c))
+			if record, found, err = s.changeAt(it.Key(), value, key, height); err != nil || found {
+				return record, found, err
 			}
-			if record, found, err = findInDiffChunk(chunk, key); err != nil {
-				return nil, false, s.corrupt(err)
-			}
-			if found {
-				return record, true, nil
-			}
+		}
+		if err := it.Error(); err != nil {
+			return nil, false, s.readError(err)
 		}
 	}
-	if err := it.Error(); err != nil {
-		return nil, false, s.readError(err)
+	return nil, false, nil
+}
+
+// changeAt looks for the flat key in the diff that an entry of the change index leads to. height is the reader's, for telling pruned from damaged.
+func (s *Store) changeAt(entry, value, key []byte, height uint64) (record []byte, found bool, err error) {
+	if len(entry) != fragmentHead+heightSize {
+		return nil, false, s.corrupt(fmt.Errorf("change index: %w: key of %d bytes", errRecord, len(entry)))
+	}
+	at := decodeHeight(entry[fragmentHead:])
+	chunks, err := decodeChunkList(value)
+	if err != nil {
+		return nil, false, s.corrupt(err)
+	}
+	for _, c := range chunks {
+		chunk, err := s.get(chunkKey(tableDiffs, at, c))
+		switch {
+		case err != nil:
+			return nil, false, err
+		case chunk == nil && s.oldest.Load() > height:
+			return nil, false, ErrPruned
+		case chunk == nil:
+			return nil, false, s.corrupt(fmt.Errorf("diff of block %d lacks chunk %d", at, c))
+		}
+		if record, found, err = findInDiffChunk(chunk, key); err != nil {
+			return nil, false, s.corrupt(err)
+		}
+		if found {
+			return record, true, nil
+		}
 	}
 	return nil, false, nil
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,7 +38,7 @@ func (s *Store) Logs(ctx context.Context, q chain.LogQuery) ([]*types.Log, error
 		return nil, s.readError(err)
 	}
 	defer it.Close()
-	m := logMatcher{s: s, q: &q, it: it, groups: groups, vain: logCandidates * (q.MaxResults + 64)}
+	m := logMatcher{s: s, q: &q, it: it, epochs: s.epochs.Load(), groups: groups, vain: logCandidates * (q.MaxResults + 64)}
 	for height := q.From; height <= to; height++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -109,6 +108,7 @@ type logMatcher struct {
 	s      *Store
 	q      *chain.LogQuery
 	it     *pebble.Iterator
+	epochs *epochs
 	groups []termGroup
 	vain   int
 	out    []*types.Log
@@ -159,22 +159,25 @@ func (m *logMatcher) seek(g termGroup, target, to uint64) (uint64, error) {
 
 func (m *logMatcher) seekTerm(c *termCursor, target, to uint64) error {
 	c.valid, c.height, c.posting = true, to+1, c.posting[:0]
-	if !m.it.SeekGE(fragmentKey(tableLogs, c.fragment, target)) {
-		if err := m.it.Error(); err != nil {
-			return m.s.readError(err)
+	for epoch, last := m.epochs.of(target), m.epochs.of(to); epoch <= last; epoch++ {
+		if !m.it.SeekPrefixGE(fragmentKey(tableLogs, epoch, c.fragment, target)) {
+			if err := m.it.Error(); err != nil {
+				return m.s.readError(err)
+			}
+			continue
+		}
+		key := m.it.Key()
+		if len(key) != fragmentHead+heightSize {
+			return m.s.corrupt(fmt.Errorf("log index: %w", errRecord))
+		}
+		if at := decodeHeight(key[fragmentHead:]); at <= to {
+			value, err := m.it.ValueAndErr()
+			if err != nil {
+				return m.s.readError(err)
+			}
+			c.height, c.posting = at, append(c.posting, value...)
 		}
 		return nil
-	}
-	key := m.it.Key()
-	if len(key) != 1+fragmentSize+heightSize {
-		return m.s.corrupt(fmt.Errorf("log index: %w", errRecord))
-	}
-	if at := decodeHeight(key[1+fragmentSize:]); binary.BigEndian.Uint64(key[1:]) == c.fragment && at <= to {
-		value, err := m.it.ValueAndErr()
-		if err != nil {
-			return m.s.readError(err)
-		}
-		c.height, c.posting = at, append(c.posting, value...)
 	}
 	return nil
 }

@@ -30,8 +30,8 @@ func (s *Store) options(mustExist bool) *pebble.Options {
 		FS:       s.fs,
 		Lock:     s.lock,
 		Comparer: comparer,
-		// The log's format of this version tells a torn tail from damage.
-		FormatMajorVersion: pebble.FormatWALSyncChunks,
+		// From this version on, the log tells a torn tail from damage, and a table's footer has a checksum.
+		FormatMajorVersion: pebble.FormatTableFormatV6,
 		CacheSize:          s.cfg.BlockCacheBytes,
 		MemTableSize:       s.cfg.MemTableBytes,
 		// Several memtables may wait for one flush: a burst does not stop commits.

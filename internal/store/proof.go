@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -83,10 +82,10 @@ func (c *scratch) open(ctx context.Context, height uint64) error {
 	if err != nil {
 		return err
 	}
-	if len(record) != 8+hashSize {
-		return c.s.corrupt(fmt.Errorf("head: %w", errRecord))
+	top, _, _, err := decodeHead(record)
+	if err != nil {
+		return c.s.corrupt(err)
 	}
-	top := binary.BigEndian.Uint64(record)
 	header, _, err := c.s.header(c.snap, top)
 	if err != nil {
 		return err

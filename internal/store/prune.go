@@ -10,9 +10,13 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Pruning removes the reverse diffs of blocks up to a new oldest height, oldest first, one block a batch: the low-water mark, the block's diff (one range deletion) and its
-// index entries (one deletion each; each was written once, so a SingleDelete meets its Set and both vanish in a compaction). Batches are not synced: what a
-// crash brings back is removed again. The mark rises in memory before the batch is applied, so no reader takes a missing entry for "unchanged".
+// Pruning removes the reverse diffs of blocks up to a new oldest height, in steps: the low-water mark and one range deletion. The change index goes by whole epochs, once all
+// their blocks are below the mark; until then its entries stay, unread. Batches are not synced: what a crash brings back is removed again. The mark rises in
+// memory before the batch is applied, so no reader takes a missing entry for "unchanged".
+
+// pruneStep is the number of blocks that one batch prunes, and that gather behind the head before the background work starts: a range deletion for each block
+// would burden every read of the history.
+const pruneStep = 64
 
 // Prune removes the history of all but the last keep blocks, and compacts what that frees. State at the head stays readable with keep 0. It may run beside everything else;
 // it ends early, with what is done staying done, when ctx ends.
@@ -41,38 +45,32 @@ func (s *Store) pruneTo(ctx context.Context, target uint64, progress Progress) e
 	s.pruneMu.Lock()
 	defer s.pruneMu.Unlock()
 	from := s.oldest.Load()
-	for height := from + 1; height <= target; height++ {
+	for at := from; at < target; {
 		if err := s.writable(ctx); err != nil {
 			return err
 		}
-		if err := s.pruneBlock(height); err != nil {
-			return fmt.Errorf("block %d: %w", height, err)
+		next := min(at+pruneStep, target)
+		if err := s.pruneBlocks(at, next); err != nil {
+			return fmt.Errorf("block %d: %w", next, err)
 		}
-		progress.report("prune", height-from, target-from)
+		at = next
+		progress.report("prune", at-from, target-from)
 	}
 	return nil
 }
 
-// pruneBlock removes one block's diff: the block becomes the oldest whose state can be read.
-func (s *Store) pruneBlock(height uint64) error {
-	b := s.newBatch(64 << 10)
+// pruneBlocks makes to the oldest height, which was from.
+func (s *Store) pruneBlocks(from, to uint64) error {
+	b := s.newBatch(1024)
 	defer b.close()
-	b.set(metaOldest, binary.BigEndian.AppendUint64(nil, height))
-	seen := make(map[uint64]struct{})
-	err := s.diffAt(s.db, height, func(key, _ []byte) error {
-		fragment := flatFragment(key)
-		if _, dup := seen[fragment]; !dup {
-			seen[fragment] = struct{}{}
-			b.singleDelete(fragmentKey(tableChanges, fragment, height))
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+	b.set(metaOldest, binary.BigEndian.AppendUint64(nil, to))
+	b.deleteRange(heightKey(tableDiffs, from+1), heightKey(tableDiffs, to+1))
+	e := s.epochs.Load()
+	for epoch := e.of(from + 1); epoch < e.of(to+1); epoch++ {
+		lo := binary.BigEndian.AppendUint16([]byte{tableChanges}, uint16(epoch))
+		b.deleteRange(lo, prefixEnd(lo))
 	}
-	lo := heightKey(tableDiffs, height)
-	b.deleteRange(lo, prefixEnd(lo))
-	s.oldest.Store(height)
+	s.oldest.Store(to)
 	return s.apply(b, pebble.NoSync)
 }
 
@@ -113,7 +111,7 @@ func (p *pruner) run(ctx context.Context) {
 			return
 		}
 		h := p.s.head.Load()
-		if h == nil || h.header.Number.Uint64() <= p.s.cfg.StateHistory {
+		if h == nil || h.header.Number.Uint64() < p.s.oldest.Load()+p.s.cfg.StateHistory+pruneStep {
 			continue
 		}
 		err := p.s.pruneTo(ctx, h.header.Number.Uint64()-p.s.cfg.StateHistory, nil)

@@ -29,7 +29,9 @@ const (
 
 	// tableDiffs: height ‖ chunk(2) → flat keys that the block changed with their values before it, ascending (diff.go).
 	tableDiffs byte = 'v'
-	// tableChanges: fragment of a flat key(8) ‖ height → the chunk of that block's diff that holds the key (history.go).
+	// tableEpochs: epoch(2) → its first height(8) (epoch.go).
+	tableEpochs byte = 'i'
+	// tableChanges: epoch(2) ‖ fragment of a flat key(8) ‖ height → the chunk of that block's diff that holds the key (history.go).
 	tableChanges byte = 'x'
 
 	// tableDecisions: height → decision hash(32) ‖ transaction count ‖ RLP of the decision without its transaction list.
@@ -44,9 +46,9 @@ const (
 	tableExclusions byte = 'e'
 	// tableReceipts: height ‖ last index in the chunk(2) → receipts, in block order (receipt.go).
 	tableReceipts byte = 'r'
-	// tableTxs: fragment of a transaction hash(8) ‖ height ‖ index in the decision(2) → nothing.
+	// tableTxs: epoch(2) ‖ fragment of a transaction hash(8) ‖ height ‖ index in the decision(2) → nothing.
 	tableTxs byte = 't'
-	// tableLogs: fragment of a log term(8) ‖ height → indexes in the block of the transactions with a log of that term, as runs (logindex.go).
+	// tableLogs: epoch(2) ‖ fragment of a log term(8) ‖ height → indexes in the block of the transactions with a log of that term, as runs (logindex.go).
 	tableLogs byte = 'l'
 
 	// tableAttestations: height → RLP of this node's attestation.
@@ -63,14 +65,14 @@ var tables = []struct {
 	{tableAccounts, "accounts"}, {tableSlots, "slots"}, {tableAccountNodes, "account nodes"}, {tableStorageNodes, "storage nodes"}, {tableCode, "code"},
 	{tableDiffs, "history"}, {tableChanges, "history index"}, {tableDecisions, "decisions"}, {tableBodies, "transactions"}, {tableHeaders, "headers"},
 	{tableHashes, "block index"}, {tableExclusions, "exclusions"}, {tableReceipts, "receipts"}, {tableTxs, "transaction index"},
-	{tableLogs, "log index"}, {tableAttestations, "attestations"}, {tableCertificates, "certificates"}, {tableMeta, "meta"},
+	{tableLogs, "log index"}, {tableAttestations, "attestations"}, {tableCertificates, "certificates"}, {tableEpochs, "epochs"}, {tableMeta, "meta"},
 }
 
 // Names in tableMeta.
 var (
 	// metaGenesis → canonical JSON.
 	metaGenesis = metaKey("genesis")
-	// metaHead → height(8) ‖ block hash(32) of the last committed block.
+	// metaHead → height(8) ‖ block hash(32) of the last committed block ‖ index entries in its epoch(8).
 	metaHead = metaKey("head")
 	// metaDecided → height(8) ‖ decision hash(32) of the last decision.
 	metaDecided = metaKey("decided")
@@ -113,15 +115,25 @@ func chunkKey(table byte, height uint64, n uint16) []byte {
 	return binary.BigEndian.AppendUint16(b, n)
 }
 
-// fragmentKey is the key of tableChanges, tableHashes and tableLogs.
-func fragmentKey(table byte, fragment, height uint64) []byte {
-	b := append(make([]byte, 0, 1+fragmentSize+heightSize+2), table)
-	return appendHeight(binary.BigEndian.AppendUint64(b, fragment), height)
+// fragmentHead is the size of table ‖ epoch ‖ fragment.
+const fragmentHead = 1 + epochSize + fragmentSize
+
+// fragmentKey is the key of tableChanges and tableLogs, and the beginning of tableTxs'.
+func fragmentKey(table byte, epoch int, fragment, height uint64) []byte {
+	return appendHeight(fragmentPrefix(table, epoch, fragment), height)
 }
 
-func fragmentPrefix(table byte, fragment uint64) []byte {
-	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 1+fragmentSize), table), fragment)
+// fragmentPrefix is what the keys of one fragment in one epoch begin with. It has room for the rest.
+func fragmentPrefix(table byte, epoch int, fragment uint64) []byte {
+	b := append(make([]byte, 0, fragmentHead+heightSize+2), table)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint16(b, uint16(epoch)), fragment)
 }
+
+func hashPrefix(fragment uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 1+fragmentSize+heightSize), tableHashes), fragment)
+}
+
+func hashKey(fragment, height uint64) []byte { return appendHeight(hashPrefix(fragment), height) }
 
 func accountKey(hash *common.Hash) (k [accountKeySize]byte) {
 	k[0] = tableAccounts
@@ -164,17 +176,20 @@ func prefixEnd(prefix []byte) []byte {
 	return nil
 }
 
-// comparer orders keys by their bytes. For the tables whose keys begin with a fragment it makes table ‖ fragment the key's prefix: bloom filters then
-// answer "is there anything for this fragment?", the question that every look-up in them asks. The name is part of the format.
+// comparer orders keys by their bytes. For the tables of fragments it makes what ends with the fragment the key's prefix: bloom filters then answer "is there
+// anything for this fragment?", the question that every look-up in them asks. The name is part of the format.
 var comparer = func() *pebble.Comparer {
 	c := *pebble.DefaultComparer
 	c.Name = "jialing.1"
 	c.Split = func(key []byte) int {
-		if len(key) > 1+fragmentSize {
-			switch key[0] {
-			case tableChanges, tableHashes, tableTxs, tableLogs:
-				return 1 + fragmentSize
-			}
+		if len(key) == 0 {
+			return 0
+		}
+		switch key[0] {
+		case tableChanges, tableTxs, tableLogs:
+			return min(len(key), fragmentHead)
+		case tableHashes:
+			return min(len(key), 1+fragmentSize)
 		}
 		return len(key)
 	}

@@ -42,6 +42,10 @@ type Store struct {
 	// decided is the end of the chain of decisions.
 	decided   atomic.Pointer[decided]
 	finalized atomic.Uint64
+	// epochs says where index entries are; nil in an empty folder.
+	epochs atomic.Pointer[epochs]
+	// epochEntries is the constant of that name; tests lower it.
+	epochEntries uint64
 	// staging, applying and oldest order readers against Stage, Commit and pruning; the package comment says how.
 	staging, applying, oldest atomic.Uint64
 
@@ -74,7 +78,7 @@ func Open(cfg Config, suite crypto.Suite) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg, suite: suite, log: cfg.Log}
+	s := &Store{cfg: cfg, suite: suite, log: cfg.Log, epochEntries: epochEntries}
 	s.fs = newFailStopFS(cfg.FS, func(err error) { s.log.Error("write failed, the store takes no more", "err", err) })
 	s.events = newPebbleEvents(cfg.Log)
 	if err := s.open(); err != nil {
@@ -195,6 +199,8 @@ func (s *Store) Init(g *chain.Genesis) (*chain.Header, error) {
 	if err := writeHeader(b, header, hash); err != nil {
 		return nil, err
 	}
+	b.set(epochKey(0), make([]byte, 8))
+	writeHead(b, 0, hash, 0)
 	if err := s.writeState(b, l); err != nil {
 		return nil, err
 	}
@@ -202,6 +208,7 @@ func (s *Store) Init(g *chain.Genesis) (*chain.Header, error) {
 		return nil, fmt.Errorf("write genesis: %w", err)
 	}
 	s.forest.Durable(0)
+	s.epochs.Store(&epochs{starts: []uint64{0}})
 	s.decided.Store(&decided{})
 	s.head.Store(&head{header, hash})
 	return header, nil
@@ -343,10 +350,15 @@ func (s *Store) loadHead() error {
 	if err != nil || record == nil {
 		return err
 	}
-	if len(record) != 8+hashSize {
-		return s.corrupt(fmt.Errorf("head: %w", errRecord))
+	height, hash, entries, err := decodeHead(record)
+	if err != nil {
+		return s.corrupt(err)
 	}
-	height, hash := binary.BigEndian.Uint64(record), common.Hash(record[8:])
+	e, err := s.loadEpochs(s.db, entries)
+	if err != nil {
+		return err
+	}
+	s.epochs.Store(e)
 	header, stored, err := s.header(s.db, height)
 	if err != nil {
 		return fmt.Errorf("head block %d: %w", height, err)
