@@ -39,6 +39,7 @@ func crowd(b testing.TB) *world {
 			g.Alloc[gethcrypto.PubkeyToAddress(key.PublicKey)] = chain.GenesisAccount{Balance: (*math.HexOrDecimal256)(big.NewInt(1e18))}
 		}
 		withSystemContracts(g)
+		g.Fees = chain.Fees{Mode: chain.FeesZero}
 	}, execute.DefaultConfig())
 	w.keys, w.addrs = nil, nil
 	for i := range benchSenders {

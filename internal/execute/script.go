@@ -22,7 +22,7 @@ var tracerNames = []string{
 
 var (
 	errScript   = errors.New("tracer is neither a known name nor an object literal of functions and constants")
-	errNoScript = errors.New("tracer is no known name, and this node runs no tracer scripts (execute: tracerScripts)")
+	errNoScript = errors.New("tracer is no known name, and this node runs no tracer scripts (execute.tracer_scripts)")
 )
 
 // checkTracer decides whether a request's tracer may be made. muxTracer names further tracers in its configuration.
