@@ -26,7 +26,7 @@ type Decision struct {
 	Proposer   ValidatorID
 	// Txs holds no hash twice.
 	Txs []common.Hash
-	// Proof is the engine's own evidence of agreement, opaque to all others and not part of the hash. Empty for solo.
+	// Proof is the engine's own evidence of agreement, opaque to all others and not part of the hash.
 	Proof []byte
 }
 
