@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,9 +19,12 @@ type weight struct {
 
 // weighFolder has the node's own tool open the ledger once, which moves its log, whose files are allocated ahead, into tables.
 func weighFolder(ctx context.Context, binary, dir string) (w weight, err error) {
-	out, err := exec.CommandContext(ctx, binary, "db", "usage", "--dir", dir, "--json").Output()
+	cmd := exec.CommandContext(ctx, binary, "db", "usage", "--dir", dir, "--json")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
 	if err != nil {
-		return w, fmt.Errorf("jialing db usage: %w", err)
+		return w, fmt.Errorf("jialing db usage: %w: %s", err, &said)
 	}
 	if w.tables, err = parseUsage(out); err != nil {
 		return w, err
