@@ -251,3 +251,51 @@ func envInt(name string, def int) int {
 	}
 	return n
 }
+
+// BenchmarkSlotRead reads random balances: from the state cache, from the flat state (with Pebble's cache warm), and at a height 20 blocks back.
+func BenchmarkSlotRead(b *testing.B) {
+	l := newLedger(b, 1)
+	l.epochEntries = epochEntries
+	cfg := DefaultConfig()
+	cfg.Dir = b.TempDir()
+	s := l.open(cfg)
+	defer s.Close()
+	e := newERC20(l, 200_000)
+	for from := 0; from < 200_000; from += 50_000 {
+		l.put(s, e.fund(from, from+50_000))
+	}
+	for range 20 {
+		l.put(s, e.block(5000))
+	}
+	head, tip := s.Head().Number.Uint64(), s.Tip()
+	read := func(st chain.State, i int) {
+		v, err := st.Slot(e.token, e.slots[i])
+		if err != nil || v == (common.Hash{}) {
+			b.Fatalf("slot %d: %v %v", i, v, err)
+		}
+	}
+	for name, run := range map[string]func(){
+		"cached": func() { read(tip, l.rng.IntN(100)) },
+		"flat": func() {
+			i := l.rng.IntN(len(e.slots))
+			s.slots.put(slotID{e.token, e.slots[i]}, common.Hash{}, 1<<60, nil) // no height may use it
+			read(s.Tip(), i)
+		},
+		"history": func() {
+			st, err := s.State(head - 20)
+			require.NoError(b, err)
+			i := l.rng.IntN(len(e.slots))
+			s.slots.put(slotID{e.token, e.slots[i]}, common.Hash{}, 1<<60, nil)
+			read(st, i)
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			start := cpuTime()
+			for b.Loop() {
+				run()
+			}
+			b.ReportMetric(float64((cpuTime()-start).Nanoseconds())/float64(b.N), "cpu-ns/op")
+		})
+	}
+}

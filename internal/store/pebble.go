@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -203,9 +202,6 @@ func (e *pebbleEvents) listener() *pebble.EventListener {
 			e.turn()
 		},
 		CompactionEnd: func(pebble.CompactionInfo) { e.turn() },
-		DiskSlow: func(info pebble.DiskSlowInfo) {
-			e.log.Warn("disk is slow", "file", info.Path, "after", info.Duration.Round(time.Millisecond))
-		},
 	}
 	l.EnsureDefaults(nil)
 	return l

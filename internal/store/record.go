@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -144,17 +145,50 @@ func decodeSlot(record []byte) (value common.Hash, err error) {
 	return value, nil
 }
 
-// hasher computes Keccak-256 without allocating. Not safe for concurrent use.
-type hasher struct{ state gethcrypto.KeccakState }
+// hasher computes Keccak-256 and flat keys without allocating. Not safe for concurrent use.
+type hasher struct {
+	state gethcrypto.KeccakState
+	// in and out keep callers' variables off the heap, where an interface's arguments go.
+	in, out common.Hash
+	key     [slotKeySize]byte
+}
 
-func newHasher() *hasher { return &hasher{gethcrypto.NewKeccakState()} }
+func newHasher() *hasher { return &hasher{state: gethcrypto.NewKeccakState()} }
 
-func (h *hasher) sum(b []byte) (out common.Hash) {
+func (h *hasher) sum(b []byte) common.Hash {
 	h.state.Reset()
 	h.state.Write(b)
-	h.state.Read(out[:]) //nolint:errcheck // a sponge's Read never fails
-	return out
+	h.state.Read(h.out[:]) //nolint:errcheck // a sponge's Read never fails
+	return h.out
 }
+
+func (h *hasher) address(addr common.Address) common.Hash { return h.sum(h.in[:copy(h.in[:], addr[:])]) }
+
+func (h *hasher) word(w common.Hash) common.Hash {
+	h.in = w
+	return h.sum(h.in[:])
+}
+
+// accountKey is the flat key of an account, valid until the next call.
+func (h *hasher) accountKey(addr common.Address) []byte {
+	h.key[0] = tableAccounts
+	hash := h.address(addr)
+	copy(h.key[1:], hash[:])
+	return h.key[:accountKeySize]
+}
+
+// slotKey is the flat key of a slot, valid until the next call.
+func (h *hasher) slotKey(id slotID) []byte {
+	h.key[0] = tableSlots
+	hash := h.address(id.account)
+	copy(h.key[1:], hash[:])
+	hash = h.word(id.slot)
+	copy(h.key[1+hashSize:], hash[:])
+	return h.key[:]
+}
+
+// hashers are for readers, which come from many goroutines.
+var hashers = sync.Pool{New: func() any { return newHasher() }}
 
 // uvarint reads a number of at most limit.
 func uvarint(b []byte, limit uint64) (n uint64, rest []byte, err error) {

@@ -90,7 +90,7 @@ func (s *Store) buildLayer(height uint64, w chain.WriteSet, tip *view) (*layer, 
 		if i > 0 && w[i-1].Address.Cmp(c.Address) >= 0 {
 			return nil, fmt.Errorf("%w: %s does not follow %s", errWriteSet, c.Address, w[i-1].Address)
 		}
-		a.hash = h.sum(c.Address[:])
+		a.hash = h.address(c.Address)
 		a.prev = noAccount
 		if tip != nil {
 			prev, err := tip.account(c.Address)
@@ -150,7 +150,7 @@ func (s *Store) updateStorage(h *hasher, c *chain.AccountChange, a *stagedAccoun
 		if j > 0 && c.Slots[j-1].Key.Cmp(c.Slots[j].Key) >= 0 {
 			return nil, fmt.Errorf("%w: slot %s of %s does not follow %s", errWriteSet, c.Slots[j].Key, c.Address, c.Slots[j-1].Key)
 		}
-		a.slots[j] = h.sum(c.Slots[j].Key[:])
+		a.slots[j] = h.word(c.Slots[j].Key)
 		if err := t.Update(a.slots[j], appendSlot(record[:0], &c.Slots[j].Value)); err != nil {
 			return nil, err
 		}

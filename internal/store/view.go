@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
-	gethcrypto "github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 )
@@ -73,9 +72,9 @@ func (v *view) account(addr common.Address) (account, error) {
 		}
 		base = l.height - 1
 	}
-	hash := gethcrypto.Keccak256Hash(addr[:])
-	key := accountKey(&hash)
-	record, err := v.s.flatAt(key[:], v.height)
+	h := hashers.Get().(*hasher)
+	defer hashers.Put(h)
+	record, err := v.s.flatAt(h.accountKey(addr), v.height)
 	if err != nil {
 		return noAccount, err
 	}
@@ -99,9 +98,9 @@ func (v *view) slot(addr common.Address, slot common.Hash) (common.Hash, error) 
 		}
 		base = l.height - 1
 	}
-	ah, sh := gethcrypto.Keccak256Hash(addr[:]), gethcrypto.Keccak256Hash(slot[:])
-	key := slotKey(&ah, &sh)
-	record, err := v.s.flatAt(key[:], v.height)
+	h := hashers.Get().(*hasher)
+	defer hashers.Put(h)
+	record, err := v.s.flatAt(h.slotKey(id), v.height)
 	if err != nil {
 		return common.Hash{}, err
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -10,6 +11,87 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/store/mpt"
 )
+
+// history checks diffs and their index against each other, and undoes the diffs as far as they reach.
+func (c *checker) history() error {
+	top, oldest := c.head.Number.Uint64(), c.s.oldest.Load()
+	entries := uint64(0)
+	for height := oldest + 1; height <= top; height++ {
+		n, err := c.diff(height)
+		if err != nil {
+			return fmt.Errorf("block %d: %w", height, err)
+		}
+		entries += n
+		c.progress.report("history", height-oldest, top-oldest)
+	}
+	indexed := uint64(0)
+	lo := []byte{tableChanges}
+	err := c.s.scan(c.snap, lo, prefixEnd(lo), func(key, value []byte) error {
+		if len(key) != fragmentHead+heightSize {
+			return c.bad("change index: key of %d bytes", len(key))
+		}
+		chunks, err := decodeChunkList(value)
+		if err != nil {
+			return c.bad("%v", err)
+		}
+		if h := decodeHeight(key[fragmentHead:]); h > oldest {
+			for _, chunk := range chunks {
+				if v, err := c.get(chunkKey(tableDiffs, h, chunk)); err != nil || v == nil {
+					return c.missing(fmt.Sprintf("chunk %d of the diff of block %d", chunk, h), err)
+				}
+			}
+			indexed++
+		}
+		return c.ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	if indexed > entries {
+		return c.bad("the change index has %d entries for %d changes", indexed, entries)
+	}
+	return c.undo(oldest, top)
+}
+
+// diff checks that every entry of one block's diff is found through the index.
+func (c *checker) diff(height uint64) (entries uint64, err error) {
+	lo := heightKey(tableDiffs, height)
+	next := 0
+	var last []byte
+	err = c.s.scan(c.snap, lo, prefixEnd(lo), func(key, chunk []byte) (err error) {
+		number := binary.BigEndian.Uint16(key[1+heightSize:])
+		if int(number) != next {
+			return c.bad("its diff lacks chunk %d", next)
+		}
+		next++
+		walkErr := walkDiffChunk(chunk, func(flat, _ []byte) bool {
+			if bytes.Compare(last, flat) >= 0 {
+				err = c.bad("its diff is out of order")
+				return false
+			}
+			last = append(last[:0], flat...)
+			entries++
+			var value []byte
+			if value, err = c.get(fragmentKey(tableChanges, c.epochs.of(height), flatFragment(flat), height)); err != nil || value == nil {
+				err = c.missing("an entry of the change index", err)
+				return false
+			}
+			chunks, decodeErr := decodeChunkList(value)
+			for _, n := range chunks {
+				if n == number {
+					return true
+				}
+			}
+			err = c.bad("its change index points elsewhere (%v)", decodeErr)
+			return false
+		})
+		if walkErr != nil {
+			return c.bad("%v", walkErr)
+		}
+		return err
+	})
+	return entries, err
+}
 
 // undoer takes the state of a snapshot back block by block, and compares every state root and storage root on the way.
 type undoer struct {
