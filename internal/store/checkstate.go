@@ -12,9 +12,9 @@ import (
 
 // state recomputes all tries from the flat state.
 func (c *checker) state() error {
-	r := dbReader{c.s, c.snap}
+	r := checkReader{dbReader{c.s, c.snap}, c}
 	if err := mpt.Check(layout, r, common.Hash{}, c.head.Root); err != nil {
-		return c.s.corrupt(err)
+		return c.trieError(err)
 	}
 	accounts := uint64(0)
 	lo := []byte{tableAccounts}
@@ -29,7 +29,7 @@ func (c *checker) state() error {
 		owner := common.Hash(key[1:])
 		if a.root != types.EmptyRootHash {
 			if err := mpt.Check(layout, r, owner, a.root); err != nil {
-				return c.s.corrupt(err)
+				return c.trieError(err)
 			}
 		}
 		if accounts++; accounts%1000 == 0 {
@@ -42,6 +42,14 @@ func (c *checker) state() error {
 	}
 	c.progress.report("state", accounts, accounts)
 	return c.strays()
+}
+
+// trieError keeps giving up apart from damage.
+func (c *checker) trieError(err error) error {
+	if ctxErr := c.ctx.Err(); ctxErr != nil {
+		return ctxErr
+	}
+	return c.s.corrupt(err)
 }
 
 func (c *checker) code(hash common.Hash) error {
@@ -84,4 +92,18 @@ func (c *checker) strays() error {
 		return c.s.readError(err)
 	}
 	return nil
+}
+
+// checkReader ends a long check of one trie when the caller gives up.
+type checkReader struct {
+	dbReader
+	c *checker
+}
+
+// Scan implements mpt.Reader.
+func (r checkReader) Scan(lo, hi []byte, fn func(key, value []byte) error) error {
+	if err := r.c.ctx.Err(); err != nil {
+		return err
+	}
+	return r.dbReader.Scan(lo, hi, fn)
 }

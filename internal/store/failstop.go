@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -17,7 +18,7 @@ import (
 // serving reads. The store checks failure() after every batch and acknowledges none that follows a failure.
 //
 //   - A table under construction (.sst) gets the error, or Pebble would read it back incomplete. Its flush is retried and then goes to memory.
-//   - Compactions are not worth memory: creating their tables waits until the store closes, then fails.
+//   - Compactions are not worth memory: creating their tables fails, after a pause, since Pebble tries again at once.
 //   - Log, manifest and marker files are not read while the database is open: their errors are noted and swallowed.
 //
 // Safe for concurrent use.
@@ -49,7 +50,7 @@ func (fs *failStopFS) failure() error {
 	return nil
 }
 
-// release lets waiting compactions fail. Call it before closing the database.
+// release lets waiting compactions fail at once. Call it before closing the database.
 func (fs *failStopFS) release() { fs.once.Do(func() { close(fs.closing) }) }
 
 // note records err as the failure unless there is one already.
@@ -60,6 +61,13 @@ func (fs *failStopFS) note(op, name string, err error) {
 		fs.onFail(wrapped)
 	}
 }
+
+const (
+	// compactionCategory is what Pebble calls the tables that compactions write.
+	compactionCategory = "pebble-compaction"
+	// failPause keeps the retries of compactions from taking a processor.
+	failPause = time.Second
+)
 
 func isTable(name string) bool { return filepath.Ext(name) == ".sst" }
 
@@ -72,8 +80,13 @@ func (fs *failStopFS) Create(name string, category vfs.DiskWriteCategory) (vfs.F
 		}
 		fs.note("create", name, err)
 	}
-	if category == "pebble-compaction" {
-		<-fs.closing
+	if category == compactionCategory {
+		pause := time.NewTimer(failPause)
+		defer pause.Stop()
+		select {
+		case <-fs.closing:
+		case <-pause.C:
+		}
 		return nil, fs.failure()
 	}
 	return fs.createInMemory(name, category)

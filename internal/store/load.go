@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 )
 
@@ -41,6 +42,15 @@ func (s *Store) loadHead() error {
 	if err := s.loadDecided(height); err != nil {
 		return err
 	}
+	if height > 0 {
+		extra, err := chain.DecodeExtra(header.Extra)
+		if err != nil {
+			return s.corrupt(fmt.Errorf("head block %d: %w", height, err))
+		}
+		if err := s.hasDecision(height, extra.Decision, "in its block's header"); err != nil {
+			return err
+		}
+	}
 	s.head.Store(&head{header, hash})
 	s.staging.Store(height)
 	s.applying.Store(height)
@@ -73,15 +83,26 @@ func (s *Store) loadDecided(head uint64) error {
 		return s.corrupt(fmt.Errorf("the last decision is %d, the head block is %d", d.height, head))
 	}
 	if d.height > 0 {
-		record, err := s.get(heightKey(tableDecisions, d.height))
-		if err != nil {
+		if err := s.hasDecision(d.height, d.hash, "recorded"); err != nil {
 			return err
-		}
-		_, hash, _, err := decodeDecision(record)
-		if err != nil || hash != d.hash {
-			return s.corrupt(fmt.Errorf("decision %d has hash %s, recorded is %s (%w)", d.height, hash, d.hash, err))
 		}
 	}
 	s.decided.Store(d)
+	return nil
+}
+
+// hasDecision checks that the decision at height is there under its hash.
+func (s *Store) hasDecision(height uint64, want crypto.Hash, who string) error {
+	record, err := s.get(heightKey(tableDecisions, height))
+	if err != nil {
+		return err
+	}
+	_, hash, _, err := decodeDecision(record)
+	if err != nil {
+		return s.corrupt(fmt.Errorf("decision %d: %w", height, err))
+	}
+	if hash != want {
+		return s.corrupt(fmt.Errorf("decision %d has hash %s, %s is %s", height, hash, who, want))
+	}
 	return nil
 }

@@ -149,9 +149,13 @@ func (s *Store) throttle(ctx context.Context) error {
 	if !s.events.flushed.Swap(false) {
 		return nil // level 0 grows by flushes only
 	}
+	return s.waitBelow(ctx, l0Throttle, func() int { return int(s.db.Metrics().Levels[0].Sublevels) })
+}
+
+func (s *Store) waitBelow(ctx context.Context, limit int, depth func() int) error {
 	for {
 		changed := s.events.next()
-		if s.db.Metrics().Levels[0].Sublevels < l0Throttle {
+		if depth() < limit {
 			return nil
 		}
 		select {

@@ -162,7 +162,9 @@ func (h *hasher) sum(b []byte) common.Hash {
 	return h.out
 }
 
-func (h *hasher) address(addr common.Address) common.Hash { return h.sum(h.in[:copy(h.in[:], addr[:])]) }
+func (h *hasher) address(addr common.Address) common.Hash {
+	return h.sum(h.in[:copy(h.in[:], addr[:])])
+}
 
 func (h *hasher) word(w common.Hash) common.Hash {
 	h.in = w
