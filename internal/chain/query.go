@@ -20,7 +20,7 @@ type LogQuery struct {
 	From, To uint64
 	// Addresses: any of them; empty matches all.
 	Addresses []common.Address
-	// Topics: per position any of the listed; an empty position matches all.
+	// Topics: per position any of the listed; an empty position matches every topic, but as in geth a log must have as many topics as there are positions.
 	Topics [][]common.Hash
 	// MaxResults bounds the answer; more is an error, never a cut list.
 	MaxResults int

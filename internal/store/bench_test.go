@@ -210,6 +210,11 @@ func BenchmarkERC20(b *testing.B) {
 				fmt.Printf("    %-20s %8.1f B/tx\n", t.name, d)
 			}
 		}
+		l.put(s, e.block(txs)) // something for the log
+		require.NoError(b, s.Close())
+		start := time.Now()
+		s = l.open(cfg)
+		b.ReportMetric(float64(time.Since(start).Milliseconds()), "reopen-ms")
 		require.NoError(b, s.Close())
 	}
 }

@@ -96,6 +96,9 @@ func (s *Store) LastDecision() (*chain.Decision, error) {
 
 // Decision returns the decision at height with its transactions, verified. Safe for concurrent use; ErrUnknownBlock above the last one and for height 0.
 func (s *Store) Decision(height uint64) (*chain.Decision, chain.Txs, error) {
+	if last := s.decided.Load(); last == nil || height > last.height { // a batch is visible before it is durable
+		return nil, nil, fmt.Errorf("decision %d: %w", height, ErrUnknownBlock)
+	}
 	return s.decisionFrom(s.db, height)
 }
 

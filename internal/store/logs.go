@@ -38,7 +38,7 @@ func (s *Store) Logs(ctx context.Context, q chain.LogQuery) ([]*types.Log, error
 		return nil, s.readError(err)
 	}
 	defer it.Close()
-	m := logMatcher{s: s, q: &q, it: it, epochs: s.epochs.Load(), groups: groups, vain: logCandidates * (q.MaxResults + 64)}
+	m := logMatcher{s: s, q: &q, it: it, epochs: s.epochs.Load(), groups: groups, vain: logCandidates * (min(q.MaxResults, 1<<20) + 64)}
 	for height := q.From; height <= to; height++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -258,14 +258,11 @@ func (m *logMatcher) collect(height uint64, txs []uint32) error {
 
 // matches is eth_getLogs' rule.
 func matches(q *chain.LogQuery, l *types.Log) bool {
-	if len(q.Addresses) > 0 && !slices.Contains(q.Addresses, l.Address) {
+	if len(q.Addresses) > 0 && !slices.Contains(q.Addresses, l.Address) || len(q.Topics) > len(l.Topics) {
 		return false
 	}
 	for i, topics := range q.Topics {
-		if len(topics) == 0 {
-			continue
-		}
-		if i >= len(l.Topics) || !slices.Contains(topics, l.Topics[i]) {
+		if len(topics) > 0 && !slices.Contains(topics, l.Topics[i]) {
 			return false
 		}
 	}
