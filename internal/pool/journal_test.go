@@ -151,7 +151,7 @@ func TestJournalIsBounded(t *testing.T) {
 		h := f.local(spec{from: a, nonce: n, gas: 10_000_000, data: make([]byte, 100_000)})
 		f.execute(f.decide(h))
 	}
-	f.gate.Lock() // until no rotation is between its two halves; the loop below waits for the last one
+	f.gate.Lock()   // until no rotation is between its two halves; the loop below waits for the last one
 	f.gate.Unlock() //lint:ignore SA2001 nothing is to be done while it is held
 	require.Eventually(t, func() bool {
 		total := int64(0)
