@@ -22,7 +22,7 @@ type Config struct {
 	CommitmentBytes int64
 	// MemTableBytes is the size of Pebble's memtable. Larger ones flush and compact less often and so write less in all.
 	MemTableBytes uint64
-	// StateHistory is the number of past blocks whose state can be read; 0 keeps all. Older history is removed behind the head.
+	// StateHistory is the number of past blocks whose state can be read; 0 keeps all. Older history is removed behind the head, pruneStep blocks at a time.
 	StateHistory uint64
 	// Log receives Pebble's messages and the store's own. Nil discards them.
 	Log *slog.Logger

@@ -23,7 +23,7 @@
 //  3. else look for the first change after h in the index. A batch becomes visible as a whole: if the flat value of step 1 came from a batch above h, the
 //     index entry from that batch is visible now, and its previous value is used. If no entry is found, no visible batch has changed the key since h, so
 //     the flat value read before is the one at h;
-//  4. then check that h has not been pruned meanwhile: the low-water mark is raised before index entries go.
+//  4. then check that h has not been pruned meanwhile: the low-water mark is raised before history goes.
 //
 // # When a write fails
 //
@@ -36,4 +36,8 @@
 // reads the flat state. A cache keyed by plain address and slot stands in front, so that the EVM's hot reads pay no hash.
 //
 // The hashes in a decision are not stored: they are the Keccak of the transactions stored beside it.
+//
+// The indexes by hash are cut into epochs (epoch.go), so that writing stays as cheap on a long chain as on a short one.
+//
+// A small file beside the database (anchor.go) knows how far it had come: a log that lost its end is refused, not taken for a crash's.
 package store

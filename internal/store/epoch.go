@@ -9,10 +9,12 @@ import (
 )
 
 // The indexes by hash (transactions, logs, changes) grow for ever, and their keys fall anywhere: in one ordered range, every compaction would rewrite a part
-// of all that the chain has ever written, more the longer it lives. So the keys begin with an epoch, a run of blocks with about epochEntries entries. Writes go to the newest epoch
-// only; a finished one is never rewritten. A look-up asks the epochs that its heights lie in, which costs a bloom filter each where there is nothing.
+// of all that the chain has ever written, more the longer it lives. So the keys begin with an epoch, a run of blocks with about epochEntries entries. Writes
+// go to the newest epoch only; a finished one is never rewritten. A look-up asks the epochs that its heights lie in, which costs a bloom filter each where
+// there is nothing.
 
-// epochEntries closes an epoch. Its entries take about 200 MB, the size of Pebble's base level: within an epoch, compaction stays two levels deep. A token transfer makes about six.
+// epochEntries closes an epoch. Its entries take about 200 MB, the size of Pebble's base level: within an epoch, compaction stays two levels deep. A token
+// transfer makes about six.
 const epochEntries = 8 << 20
 
 const epochSize = 2

@@ -156,7 +156,8 @@ func (e *exportWriter) finish(blocks uint64) error {
 	return e.record(exportEnd, append(binary.BigEndian.AppendUint64(nil, blocks), sum[:]...))
 }
 
-// ExportReader reads an export. It checks the form, the checksums and how the blocks hang together; signatures, execution and certificates are the importer's. One goroutine.
+// ExportReader reads an export. It checks the form, the checksums and how the blocks hang together; signatures, execution and certificates are the importer's.
+// It belongs to one goroutine.
 type ExportReader struct {
 	// Genesis is the exported chain's. From and To are the heights that follow.
 	Genesis  *chain.Genesis

@@ -22,7 +22,8 @@ const MaxLogTerms = 1024
 const logCandidates = 16
 
 // Logs returns the logs that match q, in chain order. Work is proportional to the transactions that hold all of the query's terms: blocks and receipts without
-// them are not read. A range beyond the head ends there. ErrTooManyLogs when there are more than q.MaxResults or q.MaxBytes, ErrTooManyTerms beyond MaxLogTerms. Safe for concurrent use.
+// them are not read. A range beyond the head ends there. ErrTooManyLogs when there are more than q.MaxResults or q.MaxBytes, ErrTooManyTerms beyond
+// MaxLogTerms. Safe for concurrent use.
 func (s *Store) Logs(ctx context.Context, q chain.LogQuery) ([]*types.Log, error) {
 	h := s.head.Load()
 	if h == nil {

@@ -10,16 +10,16 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Pruning removes the reverse diffs of blocks up to a new oldest height, in steps: the low-water mark and one range deletion. The change index goes by whole epochs, once all
-// their blocks are below the mark; until then its entries stay, unread. Batches are not synced: what a crash brings back is removed again. The mark rises in
-// memory before the batch is applied, so no reader takes a missing entry for "unchanged".
+// Pruning removes the reverse diffs of blocks up to a new oldest height, in steps: the low-water mark and one range deletion. The change index goes by whole
+// epochs, once all their blocks are below the mark; until then its entries stay, unread. Batches are not synced: what a crash brings back is removed again.
+// The mark rises in memory before the batch is applied, so no reader takes a missing entry for "unchanged".
 
 // pruneStep is the number of blocks that one batch prunes, and that gather behind the head before the background work starts: a range deletion for each block
 // would burden every read of the history.
 const pruneStep = 64
 
-// Prune removes the history of all but the last keep blocks, and compacts what that frees. State at the head stays readable with keep 0. It may run beside everything else;
-// it ends early, with what is done staying done, when ctx ends.
+// Prune removes the history of all but the last keep blocks, and compacts what that frees. State at the head stays readable with keep 0. It may run beside
+// everything else; it ends early, with what is done staying done, when ctx ends.
 func (s *Store) Prune(ctx context.Context, keep uint64, progress Progress) error {
 	h := s.head.Load()
 	if h == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -87,54 +88,17 @@ func TestReadersBesideCommitsAndPruning(t *testing.T) {
 	var stop atomic.Bool
 	var readers sync.WaitGroup
 	var reads, pruned atomic.Int64
-	for seed := range 3 {
+	for seed := range uint64(3) {
 		readers.Go(func() {
-			rng := rand.New(rand.NewPCG(uint64(seed), 5))
-			held := map[uint64]chain.State{}
+			r := racingReader{l: l, s: s, rng: rand.New(rand.NewPCG(seed, 5)), held: map[uint64]chain.State{}}
 			for !stop.Load() {
-				head := s.Head().Number.Uint64()
-				height := head - min(head, rng.Uint64N(25))
-				if rng.IntN(3) == 0 {
-					height = head
-				}
-				st := held[height]
-				if st == nil {
-					var err error
-					if rng.IntN(4) == 0 {
-						tip := s.Tip()
-						st, height = tip, tip.(*view).height
-					} else if st, err = s.State(height); err != nil {
-						if !errors.Is(err, ErrPruned) {
-							t.Errorf("state %d: %v", height, err)
-						}
-						continue
-					}
-					held[height] = st
-				}
-				addr, key := l.addresses[rng.IntN(len(l.addresses))], l.keys[rng.IntN(len(l.keys))]
-				v, err := st.Slot(addr, key)
-				switch {
+				switch err := r.read(); {
+				case err == nil:
+					reads.Add(1)
 				case errors.Is(err, ErrPruned):
 					pruned.Add(1)
-					continue
-				case err != nil:
-					t.Errorf("slot at %d: %v", height, err)
-				case v != l.states[height].slots[slotID{addr, key}]:
-					t.Errorf("slot %s of %s at %d is %s", key, addr, height, v)
-				}
-				a, err := st.Account(addr)
-				if errors.Is(err, ErrPruned) {
-					continue
-				}
-				if err != nil {
-					t.Errorf("account at %d: %v", height, err)
-				}
-				if want, ok := l.states[height].accounts[addr]; ok != (a != nil) || (ok && want != *a) {
-					t.Errorf("account %s at %d is %v, want %v", addr, height, a, want)
-				}
-				reads.Add(1)
-				if rng.IntN(500) == 0 {
-					clear(held)
+				default:
+					t.Error(err)
 				}
 			}
 		})
@@ -155,4 +119,59 @@ func TestReadersBesideCommitsAndPruning(t *testing.T) {
 	require.Greater(t, reads.Load(), int64(100))
 	t.Logf("%d reads, %d met pruning", reads.Load(), pruned.Load())
 	require.NoError(t, s.Close())
+}
+
+// racingReader reads at random heights through views that it keeps for a while.
+type racingReader struct {
+	l    *ledger
+	s    *Store
+	rng  *rand.Rand
+	held map[uint64]chain.State
+}
+
+// view is a state near the head, now and then the tip.
+func (r *racingReader) view() (st chain.State, height uint64, err error) {
+	head := r.s.Head().Number.Uint64()
+	height = head - min(head, r.rng.Uint64N(25))
+	if r.rng.IntN(3) == 0 {
+		height = head
+	}
+	if st = r.held[height]; st != nil {
+		return st, height, nil
+	}
+	if r.rng.IntN(4) == 0 {
+		st = r.s.Tip()
+		height = st.(*view).height
+	} else if st, err = r.s.State(height); err != nil {
+		return nil, 0, err
+	}
+	if len(r.held) > 100 {
+		clear(r.held)
+	}
+	r.held[height] = st
+	return st, height, nil
+}
+
+// read compares one slot and one account with the model.
+func (r *racingReader) read() error {
+	st, height, err := r.view()
+	if err != nil {
+		return err
+	}
+	addr, key := r.l.addresses[r.rng.IntN(len(r.l.addresses))], r.l.keys[r.rng.IntN(len(r.l.keys))]
+	v, err := st.Slot(addr, key)
+	if err != nil {
+		return err
+	}
+	if v != r.l.states[height].slots[slotID{addr, key}] {
+		return fmt.Errorf("slot %s of %s at %d is %s", key, addr, height, v)
+	}
+	a, err := st.Account(addr)
+	if err != nil {
+		return err
+	}
+	if want, ok := r.l.states[height].accounts[addr]; ok != (a != nil) || (ok && want != *a) {
+		return fmt.Errorf("account %s at %d is %v, want %v", addr, height, a, want)
+	}
+	return nil
 }

@@ -54,7 +54,8 @@ func readStamp(fs vfs.FS, dir string) (stampState, error) {
 	case version > formatVersion:
 		return stampNone, fmt.Errorf("%w: it was written by a newer program (format %d, this one reads %d); use that program", ErrFormat, version, formatVersion)
 	case version < formatVersion:
-		return stampNone, fmt.Errorf("%w: it was written by an older program (format %d, this one reads %d); export the chain with that program and import it into a new folder", ErrFormat, version, formatVersion)
+		return stampNone, fmt.Errorf("%w: it was written by an older program (format %d, this one reads %d); export the chain with that program and import it into "+
+			"a new folder", ErrFormat, version, formatVersion)
 	case state != stampCreating && state != stampReady:
 		return stampNone, fmt.Errorf("%w: file %s reads %q", ErrCorrupt, fs.PathJoin(dir, stampName), text)
 	}

@@ -42,7 +42,7 @@ func (s *Store) Usage() (*Usage, error) {
 // Metrics are Pebble's figures. Safe for concurrent use.
 func (s *Store) Metrics() *pebble.Metrics { return s.db.Metrics() }
 
-// CommitmentStats are the trie cache's figures. They belong to the goroutine that stages.
+// CommitmentStats are the trie cache's figures as of the last staged block. Safe for concurrent use after Init.
 func (s *Store) CommitmentStats() mpt.Stats { return s.forest.Stats() }
 
 // Staged is the number of blocks between the last durable one and the tip. Safe for concurrent use.
