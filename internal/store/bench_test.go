@@ -308,3 +308,23 @@ func BenchmarkSlotRead(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSmallBlock stores blocks of one transfer: what a block costs by itself.
+func BenchmarkSmallBlock(b *testing.B) {
+	l := newLedger(b, 1)
+	l.epochEntries = epochEntries
+	cfg := DefaultConfig()
+	cfg.Dir = b.TempDir()
+	s := l.open(cfg)
+	defer s.Close()
+	e := newERC20(l, 50_000)
+	l.put(s, e.fund(0, 50_000))
+	var cpu time.Duration
+	for b.Loop() {
+		w := e.block(1)
+		for _, d := range l.timedPut(b, s, w) {
+			cpu += d
+		}
+	}
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N), "cpu-µs/block")
+}
