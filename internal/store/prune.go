@@ -66,7 +66,7 @@ func (s *Store) pruneBlocks(from, to uint64) error {
 	b.set(metaOldest, binary.BigEndian.AppendUint64(nil, to))
 	b.deleteRange(heightKey(tableDiffs, from+1), heightKey(tableDiffs, to+1))
 	e := s.epochs.Load()
-	for epoch := e.of(from + 1); epoch < e.of(to+1); epoch++ {
+	for epoch := e.of(from); epoch < e.of(to+1); epoch++ { // from's own epoch too: it may have ended just there, after it was pruned to
 		lo := binary.BigEndian.AppendUint16([]byte{tableChanges}, uint16(epoch))
 		b.deleteRange(lo, prefixEnd(lo))
 	}

@@ -71,7 +71,16 @@ func TestPruneKeepsTheLast(t *testing.T) {
 		require.EqualValues(t, s.epochs.Load().last(), binary.BigEndian.Uint16(key[1:]), "an entry of a finished epoch remains")
 		return nil
 	}))
-	l.put(s, l.randomWork(1))
+	// Prune at the very end of an epoch, which the next block ends: it must not be forgotten.
+	for last := s.epochs.Load().last(); s.epochs.Load().last() == last; {
+		require.NoError(t, s.Prune(context.Background(), 0, nil))
+		l.put(s, l.randomWork(4))
+	}
+	require.NoError(t, s.Prune(context.Background(), 0, nil))
+	require.NoError(t, s.scan(s.db, []byte{tableChanges}, []byte{tableChanges + 1}, func(key, _ []byte) error {
+		require.EqualValues(t, s.epochs.Load().last(), binary.BigEndian.Uint16(key[1:]), "an entry of a finished epoch remains")
+		return nil
+	}))
 	require.NoError(t, s.Close())
 }
 
