@@ -172,21 +172,21 @@ func BenchmarkERC20(b *testing.B) {
 }
 
 // measure stores the blocks and reports their CPU time. What is left to flush at the end counts, what is left to compact does not.
-func (e *erc20) measure(b *testing.B, s *Store, blocks, txs int) {
+func (b *erc20) measure(tb *testing.B, s *Store, blocks, txs int) {
 	var cpu [3]time.Duration
 	for range blocks {
-		for i, d := range e.l.timedPut(b, s, e.block(txs)) {
+		for i, d := range b.l.timedPut(tb, s, b.block(txs)) {
 			cpu[i] += d
 		}
 	}
 	start := cpuTime()
-	require.NoError(b, s.db.Flush())
+	require.NoError(tb, s.db.Flush())
 	cpu[2] += cpuTime() - start
 	n := float64(blocks * txs)
 	for i, name := range []string{"decide-µs/tx", "stage-µs/tx", "commit-µs/tx"} {
-		b.ReportMetric(cpu[i].Seconds()*1e6/n, name)
+		tb.ReportMetric(cpu[i].Seconds()*1e6/n, name)
 	}
-	b.ReportMetric((cpu[0]+cpu[1]+cpu[2]).Seconds()*1e6/n, "cpu-µs/tx")
+	tb.ReportMetric((cpu[0]+cpu[1]+cpu[2]).Seconds()*1e6/n, "cpu-µs/tx")
 }
 
 func profileTo(b *testing.B, name string, run func()) {
