@@ -21,6 +21,19 @@ func (t Txs) EncodeIndex(i int, w *bytes.Buffer) { w.Write(t[i].raw) }
 // Root is the header's transactionsRoot.
 func (t Txs) Root() common.Hash { return types.DeriveSha(t, trie.NewStackTrie(nil)) }
 
+// Are reports whether t holds exactly the transactions of these hashes, in their order.
+func (t Txs) Are(hashes []common.Hash) bool {
+	if len(t) != len(hashes) {
+		return false
+	}
+	for i, tx := range t {
+		if tx.hash != hashes[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // Hashes lists the transactions' identifiers.
 func (t Txs) Hashes() []common.Hash {
 	out := make([]common.Hash, len(t))

@@ -23,6 +23,7 @@ func (d *Driver) Deliver(ctx context.Context, dec *chain.Decision) (chain.Valida
 		return nil, fmt.Errorf("order: append decision %d: %w", dec.Height, err)
 	}
 	d.node.Pool.Decided(txs)
+	d.held.clear()
 	d.last.Store(dec)
 	return nil, d.handOn(ctx, Work{dec, txs})
 }
@@ -39,8 +40,11 @@ func (d *Driver) again(dec *chain.Decision) error {
 	return nil
 }
 
-// bodies collects the decision's transactions, from the peers where the pool lacks some.
+// bodies collects the decision's transactions: from its proposal, else from the pool, and from the peers where that lacks some.
 func (d *Driver) bodies(ctx context.Context, dec *chain.Decision) (chain.Txs, error) {
+	if txs := d.held.find(dec.Txs); txs != nil {
+		return txs, nil
+	}
 	txs, missing := d.node.Pool.Bodies(dec.Txs)
 	if len(missing) == 0 {
 		return txs, nil

@@ -125,6 +125,7 @@ type Driver struct {
 	set  chain.ValidatorSet
 	out  chan Work
 	last atomic.Pointer[chain.Decision]
+	held held
 
 	// mu guards bell, which is closed and replaced when the pool's doorbell rings.
 	mu   sync.Mutex

@@ -385,3 +385,26 @@ func (m *manual) Pending()                                                 {}
 func (m *manual) Handle(order.PeerID, []byte)                              {}
 func (m *manual) VerifyDecision(chain.ValidatorSet, *chain.Decision) error { return nil }
 func (m *manual) Status() order.Status                                     { return order.Status{} }
+
+// TestProposedTransactionsAreHeld: a sender that replaces a transaction between its proposal and its decision does not stop the chain.
+func TestProposedTransactionsAreHeld(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t, func(r *rig) { r.now = time.Now().Add(time.Second) }) // the batch is old enough
+	a, b := ordertest.Tx(1), ordertest.Tx(2)
+	r.pool.Add(a, b)
+	p, err := r.Build(ctx, nil)
+	require.NoError(t, err)
+	require.Equal(t, hashes(a, b), p.Txs)
+	r.pool.Forget(b.Hash())
+	_, err = r.Deliver(ctx, p.Decide([]byte("proof")))
+	require.NoError(t, err)
+	require.Equal(t, hashes(a, b), (<-r.Work()).Txs.Hashes())
+
+	verified := newRig(t, nil)
+	verified.pool.Add(a, b)
+	require.NoError(t, verified.Verify(ctx, verified.first(a, b)))
+	verified.pool.Forget(a.Hash())
+	_, err = verified.Deliver(ctx, verified.first(a, b).Decide([]byte("proof")))
+	require.NoError(t, err)
+	require.Equal(t, hashes(a, b), (<-verified.Work()).Txs.Hashes())
+}

@@ -3,6 +3,7 @@ package order
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jialing-chain/jialing/internal/chain"
@@ -19,7 +20,13 @@ func (d *Driver) Build(ctx context.Context, parent *chain.Decision) (*Proposal, 
 	if parent != nil {
 		p.Height, p.Parent, p.TimeMillis = parent.Height+1, parent.Hash(d.node.Suite), max(d.nowMillis(), parent.TimeMillis)
 	}
-	p.Txs = d.node.Pool.Build(c.MaxBlockTxs, c.MaxBlockBytes, d.node.Genesis.GasLimit)
+	// What the pool has let go of since it listed it stays out, and the rest is held until it is decided.
+	txs, missing := d.node.Pool.Bodies(d.node.Pool.Build(c.MaxBlockTxs, c.MaxBlockBytes, d.node.Genesis.GasLimit))
+	if len(missing) > 0 {
+		txs = slices.DeleteFunc(txs, func(tx *chain.Tx) bool { return tx == nil })
+	}
+	p.Txs = txs.Hashes()
+	d.held.keep(txs)
 	return p, nil
 }
 
@@ -86,6 +93,7 @@ func (d *Driver) Verify(ctx context.Context, p *Proposal) error {
 	if gas > d.node.Genesis.GasLimit {
 		return refuse("%d gas, at most %d", gas, d.node.Genesis.GasLimit)
 	}
+	d.held.keep(txs)
 	return nil
 }
 
