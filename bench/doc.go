@@ -1,4 +1,4 @@
-// Bench measures a chain as its users meet it: real jialing processes, real signatures, JSON-RPC over WebSocket.
+// Command bench measures a chain as its users meet it: real jialing processes, real signatures, JSON-RPC over WebSocket.
 //
 // It makes a fresh chain with that many funded token holders, signs ERC-20 transfers between random ones of them, and then
 //
