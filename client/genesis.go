@@ -30,12 +30,18 @@ type genesisFile struct {
 		MaxBlockBytes   int    `json:"maxBlockBytes"`
 		BatchMillis     int    `json:"batchMillis"`
 		HeartbeatMillis int    `json:"heartbeatMillis"`
+		BFT             *struct {
+			LeaderTimeoutMillis     int `json:"leaderTimeoutMillis"`
+			RequestTimeoutMillis    int `json:"requestTimeoutMillis"`
+			ViewChangeTimeoutMillis int `json:"viewChangeTimeoutMillis"`
+		} `json:"bft,omitempty"`
 	} `json:"consensus"`
 	Validators []struct {
 		ID        uint64         `json:"id"`
 		Name      string         `json:"name"`
 		PublicKey hexutil.Bytes  `json:"publicKey"`
 		Address   common.Address `json:"address"`
+		Endpoint  string         `json:"endpoint,omitempty"`
 	} `json:"validators"`
 	Transactions []string `json:"transactions"`
 	Fees         struct {
@@ -82,8 +88,12 @@ func TrustFromGenesis(file []byte) (*Trust, error) {
 
 // quorum is the number of signatures that an engine's certificates need.
 func quorum(engine string, validators int) (int, error) {
-	if engine == "solo" && validators == 1 {
+	switch {
+	case engine == "solo" && validators == 1:
 		return 1, nil
+	case engine == "bft" && validators >= 4:
+		faulty := (validators - 1) / 3
+		return (validators + faulty + 2) / 2, nil // ⌈(n+f+1)/2⌉
 	}
 	return 0, fmt.Errorf("consensus engine %q with %d validators is unknown to this version", engine, validators)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"net"
 	"slices"
 	"unicode/utf8"
 
@@ -26,8 +27,34 @@ const MaxGenesisSize = 256 << 20
 // EngineKind is a consensus engine's word in the genesis.
 type EngineKind string
 
-// Solo is one node that decides alone.
-const Solo EngineKind = "solo"
+// The engines.
+const (
+	// Solo is one node that decides alone.
+	Solo EngineKind = "solo"
+	// BFT is four or more validators of whom less than a third may lie or be away.
+	BFT EngineKind = "bft"
+)
+
+// Faulty is how many of n validators may fail in any way without harm.
+func (k EngineKind) Faulty(n int) int {
+	if k == BFT {
+		return (n - 1) / 3
+	}
+	return 0
+}
+
+// Quorum is how many of n validators must sign for a certificate: any two quorums share an honest validator. 1 for solo, ⌈(n+f+1)/2⌉ for bft.
+func (k EngineKind) Quorum(n int) int {
+	if k == BFT {
+		return (n + k.Faulty(n) + 2) / 2
+	}
+	return 1
+}
+
+// ActivationDelay is after how many blocks a change of the validator set that a block made takes effect: block h is ordered and attested by the
+// set that the state after block h−ActivationDelay names. It exceeds what may be ordered and not yet executed (see order.Config.Pipeline), so that
+// whoever has ordered block h−1 can know the set of block h.
+const ActivationDelay = 64
 
 // FeeMode says what gas costs.
 type FeeMode string
@@ -77,6 +104,23 @@ type Consensus struct {
 	BatchMillis int `json:"batchMillis"`
 	// HeartbeatMillis makes an empty block after that long without one; 0: blocks only when there is work.
 	HeartbeatMillis int `json:"heartbeatMillis"`
+	// BFT stands where Engine is "bft".
+	BFT *BFTParams `json:"bft,omitempty"`
+}
+
+// BFTParams are the times after which validators lose patience with a leader, in milliseconds.
+type BFTParams struct {
+	// LeaderTimeoutMillis without a sign of life from the leader makes a validator ask for another; a tenth of it is the leader's heartbeat.
+	LeaderTimeoutMillis int `json:"leaderTimeoutMillis"`
+	// RequestTimeoutMillis is how long a transaction that validators hold may stay undecided before they ask for another leader.
+	RequestTimeoutMillis int `json:"requestTimeoutMillis"`
+	// ViewChangeTimeoutMillis is how long a change of leader may take before the one after is tried.
+	ViewChangeTimeoutMillis int `json:"viewChangeTimeoutMillis"`
+}
+
+// DefaultBFTParams fit a network with round trips below 100 ms: a dead leader is replaced within 2 s.
+func DefaultBFTParams() *BFTParams {
+	return &BFTParams{LeaderTimeoutMillis: 1000, RequestTimeoutMillis: 2000, ViewChangeTimeoutMillis: 3000}
 }
 
 // GenesisValidator is a founding validator.
@@ -85,6 +129,8 @@ type GenesisValidator struct {
 	Name      string         `json:"name"`
 	PublicKey hexutil.Bytes  `json:"publicKey"`
 	Address   common.Address `json:"address"`
+	// Endpoint is the host:port where other nodes reach it; may be absent where each node's own file says so.
+	Endpoint string `json:"endpoint,omitempty"`
 }
 
 // Fees says what gas costs.
@@ -184,8 +230,10 @@ func (g *Genesis) Validate() error {
 func (g *Genesis) validateConsensus(bad func(string, string, ...any) error) error {
 	c := g.Consensus
 	switch {
-	case c.Engine != Solo:
-		return bad("consensus.engine", "%q is unknown, use \"solo\"", c.Engine)
+	case c.Engine != Solo && c.Engine != BFT:
+		return bad("consensus.engine", "%q is unknown, use \"solo\" or \"bft\"", c.Engine)
+	case (c.Engine == BFT) != (c.BFT != nil):
+		return bad("consensus.bft", "must stand there with engine \"bft\" and only with it")
 	case c.MaxBlockTxs < 1 || c.MaxBlockTxs > MaxDecisionTxs:
 		return bad("consensus.maxBlockTxs", "must be 1 to %d", MaxDecisionTxs)
 	case c.MaxBlockBytes < MaxTxSize || c.MaxBlockBytes > 256<<20:
@@ -194,6 +242,19 @@ func (g *Genesis) validateConsensus(bad func(string, string, ...any) error) erro
 		return bad("consensus.batchMillis", "must be 0 to 60000")
 	case c.HeartbeatMillis < 0 || c.HeartbeatMillis > 86_400_000:
 		return bad("consensus.heartbeatMillis", "must be 0 (none) to one day")
+	}
+	if c.BFT == nil {
+		return nil
+	}
+	// Below 200 ms a busy machine looks dead; above ten minutes nobody waits.
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"leaderTimeoutMillis", c.BFT.LeaderTimeoutMillis}, {"requestTimeoutMillis", c.BFT.RequestTimeoutMillis},
+		{"viewChangeTimeoutMillis", c.BFT.ViewChangeTimeoutMillis}} {
+		if f.value < 200 || f.value > 600_000 {
+			return bad("consensus.bft."+f.name, "must be 200 to 600000")
+		}
 	}
 	return nil
 }
@@ -219,6 +280,8 @@ func (g *Genesis) validateValidators(bad func(string, string, ...any) error) err
 	switch {
 	case g.Consensus.Engine == Solo && len(g.Validators) != 1:
 		return bad("validators", "engine \"solo\" has exactly one, this lists %d", len(g.Validators))
+	case g.Consensus.Engine == BFT && len(g.Validators) < 4:
+		return bad("validators", "engine \"bft\" needs at least 4 to bear one fault, this lists %d", len(g.Validators))
 	case len(g.Validators) > MaxValidators:
 		return bad("validators", "at most %d", MaxValidators)
 	}
@@ -234,6 +297,11 @@ func (g *Genesis) validateValidators(bad func(string, string, ...any) error) err
 			return bad(field+".publicKey", "is missing or longer than 128 bytes")
 		case v.Address == (common.Address{}):
 			return bad(field+".address", "must be set: it is the COINBASE of this validator's blocks")
+		}
+		if v.Endpoint != "" {
+			if host, port, err := net.SplitHostPort(v.Endpoint); err != nil || host == "" || port == "" || len(v.Endpoint) > 255 {
+				return bad(field+".endpoint", "must be host:port")
+			}
 		}
 		if other, dup := keys[string(v.PublicKey)]; dup {
 			return bad(field+".publicKey", "is also validator %d's; one key signs for one validator", other)

@@ -37,9 +37,12 @@ type Host interface {
 	// Deliver makes d durable and hands it on; it waits while the pipeline is full. After an error nothing is handed on and the engine must
 	// stop, except that after ctx ended d may be durable. Delivering the same decision again is harmless. A non-nil set rules from the next height.
 	Deliver(ctx context.Context, d *chain.Decision) (chain.ValidatorSet, error)
-	// Sync brings the ledger to height from if the network can, and returns the last decision, nil before the first, with the set that
-	// rules the height after it. It may block for long.
+	// Sync brings the ledger to height from if the network can (0: as far as the peers are that it knows), and returns the last decision, nil
+	// before the first, with the set that rules the height after it. Decisions that it fetches are verified, durable and handed on as those of
+	// Deliver are. It may block for long; what it cannot get is no error.
 	Sync(ctx context.Context, from uint64) (*chain.Decision, chain.ValidatorSet, error)
+	// Behind rings when peers are ahead of the ledger: an engine that does not hear the others itself calls Sync then. It holds one ring.
+	Behind() <-chan struct{}
 	// Sign signs msg with the node's key under SigningMessage. Persist what the signature promises before sending it.
 	Sign(msg []byte) ([]byte, error)
 	// VerifySig checks a signature of Sign.
@@ -47,6 +50,14 @@ type Host interface {
 	// Send and Broadcast never block; a message that finds no room is lost.
 	Send(to PeerID, msg []byte)
 	Broadcast(msg []byte)
+}
+
+// Journal is what an engine must remember across a crash. Called by one goroutine at a time.
+type Journal interface {
+	// Append makes entry durable behind those before it. With truncate the earlier ones are forgotten in the same atomic step.
+	Append(entry []byte, truncate bool) error
+	// Entries are what is remembered, oldest first.
+	Entries() ([][]byte, error)
 }
 
 // Status is what an engine shows to people.

@@ -34,7 +34,7 @@ func rel(path string) string {
 	return short
 }
 
-var stages = []string{"pool", "order", "execute", "attest", "store", "serve", "p2p", "catchup", "govern"}
+var stages = []string{"pool", "order", "execute", "attest", "store", "serve", "p2p", "gossip", "catchup", "govern"}
 
 // parts are children that belong to their parent rather than plug into it: the parent imports them.
 var parts = map[string]string{
