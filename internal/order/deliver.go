@@ -56,7 +56,7 @@ func (d *Driver) bodies(ctx context.Context, dec *chain.Decision) (chain.Txs, er
 	d.node.Log.Info("order: fetching transactions of a decision", "height", dec.Height, "count", len(missing))
 	fetchCtx, cancel := context.WithTimeout(ctx, d.cfg.FetchWait)
 	defer cancel()
-	got, err := d.node.Network.Fetch(fetchCtx, missing)
+	got, err := d.node.Network.Fetch(fetchCtx, PeerID(dec.Proposer), missing)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", lacks, err)
 	}

@@ -58,8 +58,25 @@ type Network interface {
 	// Send and Broadcast never block.
 	Send(to PeerID, msg []byte)
 	Broadcast(msg []byte)
-	// Fetch returns verified transactions, nil in the places of those that no peer had before ctx ended.
-	Fetch(ctx context.Context, hashes []common.Hash) (chain.Txs, error)
+	// Fetch returns verified transactions, nil in the places of those that no peer had before ctx ended. It asks from first; 0 is anyone.
+	Fetch(ctx context.Context, from PeerID, hashes []common.Hash) (chain.Txs, error)
+}
+
+// Sets says who the validators are. Safe for concurrent use.
+type Sets interface {
+	// At is the set of that height; it waits until the block that settles it (height−chain.ActivationDelay) has been executed here.
+	At(ctx context.Context, height uint64) (chain.ValidatorSet, error)
+}
+
+// CatchUp fetches what peers have decided. Safe for concurrent use.
+type CatchUp interface {
+	// Fetch gets decisions from height from on, to height to (0: as far as known peers are), in order, and calls deliver for each, verified by
+	// verify. It returns nil when it has delivered what could be had.
+	Fetch(ctx context.Context, from, to uint64, verify func(ctx context.Context, d *chain.Decision) error,
+		deliver func(ctx context.Context, d *chain.Decision, txs chain.Txs) error) error
+	// Behind rings (holds one ring) when peers are known to be ahead of the height that SetHeight told last.
+	Behind() <-chan struct{}
+	SetHeight(h uint64)
 }
 
 // Config is what of ordering is a node's own business; what binds all nodes stands in the genesis.
@@ -107,6 +124,10 @@ type Node struct {
 	Ledger      Ledger
 	// Network is nil where there are no other nodes.
 	Network Network
+	// Sets says which validators order and attest a height; nil: the genesis' for ever.
+	Sets Sets
+	// CatchUp fetches what peers have decided; nil where there are no other nodes.
+	CatchUp CatchUp
 	// Now is the clock of proposals; time.Now when nil.
 	Now func() time.Time
 	Log *slog.Logger
@@ -257,6 +278,14 @@ func VerifySig(suite crypto.Suite, genesis crypto.Hash, v *chain.Validator, msg,
 		return fmt.Errorf("order: validator %d: %w", v.ID, err)
 	}
 	return nil
+}
+
+// Behind implements Host.
+func (d *Driver) Behind() <-chan struct{} {
+	if d.node.CatchUp == nil {
+		return nil // nobody can be ahead
+	}
+	return d.node.CatchUp.Behind()
 }
 
 // Send implements Host.

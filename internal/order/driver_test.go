@@ -255,7 +255,7 @@ type peers struct {
 
 func (p *peers) Send(_ order.PeerID, msg []byte) { p.sent = append(p.sent, msg) }
 func (p *peers) Broadcast(msg []byte)            { p.sent = append(p.sent, msg) }
-func (p *peers) Fetch(ctx context.Context, hashes []common.Hash) (chain.Txs, error) {
+func (p *peers) Fetch(ctx context.Context, _ order.PeerID, hashes []common.Hash) (chain.Txs, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked += len(hashes)

@@ -262,7 +262,7 @@ func (n *network) Broadcast(msg []byte) {
 	}
 }
 
-func (n *network) Fetch(_ context.Context, hashes []common.Hash) (chain.Txs, error) {
+func (n *network) Fetch(_ context.Context, _ order.PeerID, hashes []common.Hash) (chain.Txs, error) {
 	return make(chain.Txs, len(hashes)), nil
 }
 
