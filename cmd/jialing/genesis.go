@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/common/math"
 	gethcrypto "github.com/ethereum/go-ethereum/crypto"
+	"github.com/spf13/cobra"
 
 	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/chain"
@@ -18,7 +19,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/node"
 )
 
-// genesisFlags are what init asks about a new chain.
+// genesisFlags are what init and network create ask about a new chain.
 type genesisFlags struct {
 	chainID     uint64
 	name        string
@@ -34,6 +35,7 @@ type genesisFlags struct {
 
 // What a new chain has unless flags say otherwise; docs/genesis.md gives the reasons.
 const (
+	defaultSuite       = "intl"
 	defaultChainID     = 2026
 	defaultGasLimit    = 1_000_000_000
 	defaultBatchMillis = 5
@@ -53,7 +55,7 @@ var (
 
 // buildGenesis makes a chain of one validator, whose key it draws, and lists the accounts that --dev funds.
 func buildGenesis(f *genesisFlags) (*chain.Genesis, crypto.PrivateKey, []*client.Secp256k1, error) {
-	suite, err := node.SuiteByName("intl")
+	suite, err := node.SuiteByName(defaultSuite)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -62,27 +64,8 @@ func buildGenesis(f *genesisFlags) (*chain.Genesis, crypto.PrivateKey, []*client
 		return nil, nil, nil, err
 	}
 	public := key.Public().Bytes()
-	g := &chain.Genesis{
-		Name: f.name, ChainID: f.chainID, TimeMillis: uint64(time.Now().UnixMilli()), Suite: suite.Name(),
-		Consensus: chain.Consensus{Engine: chain.Solo, MaxBlockTxs: maxBlockTxs, MaxBlockBytes: maxBlockBytes, BatchMillis: f.batchMillis},
-		Validators: []chain.GenesisValidator{{ID: 1, Name: "node1", PublicKey: public,
-			Address: common.BytesToAddress(gethcrypto.Keccak256(public))}},
-		Transactions: []chain.TxKind{chain.Secp256k1},
-		Fees:         chain.Fees{Mode: chain.FeeMode(f.fees)},
-		GasLimit:     f.gasLimit,
-		Retention:    chain.Retention{StateBlocks: f.keepStates},
-		Alloc:        map[common.Address]chain.GenesisAccount{create2Deployer: {Nonce: 1, Code: create2DeployerCode}},
-	}
-	if f.baseFee != "" {
-		fee, err := parseAmount(f.baseFee, "wei")
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		g.Fees.BaseFee = (*math.HexOrDecimal256)(fee)
-	} else if g.Fees.Mode == chain.FeesFixed || g.Fees.Mode == chain.FeesMarket {
-		g.Fees.BaseFee = (*math.HexOrDecimal256)(big.NewInt(1e9))
-	}
-	dev, err := f.fund(g.Alloc)
+	g, dev, err := f.genesis(chain.Solo, []chain.GenesisValidator{{ID: 1, Name: "node1", PublicKey: public,
+		Address: common.BytesToAddress(gethcrypto.Keccak256(public))}})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -90,6 +73,49 @@ func buildGenesis(f *genesisFlags) (*chain.Genesis, crypto.PrivateKey, []*client
 		return nil, nil, nil, usageError{err}
 	}
 	return g, key, dev, nil
+}
+
+// genesis is what the flags and the founding validators make, not yet validated, and the accounts that --dev funds.
+func (f *genesisFlags) genesis(engine chain.EngineKind, founders []chain.GenesisValidator) (*chain.Genesis, []*client.Secp256k1, error) {
+	g := &chain.Genesis{
+		Name: f.name, ChainID: f.chainID, TimeMillis: uint64(time.Now().UnixMilli()), Suite: defaultSuite,
+		Consensus:    chain.Consensus{Engine: engine, MaxBlockTxs: maxBlockTxs, MaxBlockBytes: maxBlockBytes, BatchMillis: f.batchMillis},
+		Validators:   founders,
+		Transactions: []chain.TxKind{chain.Secp256k1},
+		Fees:         chain.Fees{Mode: chain.FeeMode(f.fees)},
+		GasLimit:     f.gasLimit,
+		Retention:    chain.Retention{StateBlocks: f.keepStates},
+		Alloc:        map[common.Address]chain.GenesisAccount{create2Deployer: {Nonce: 1, Code: create2DeployerCode}},
+	}
+	if engine == chain.BFT {
+		g.Consensus.BFT = chain.DefaultBFTParams()
+	}
+	if f.baseFee != "" {
+		fee, err := parseAmount(f.baseFee, "wei")
+		if err != nil {
+			return nil, nil, err
+		}
+		g.Fees.BaseFee = (*math.HexOrDecimal256)(fee)
+	} else if g.Fees.Mode == chain.FeesFixed || g.Fees.Mode == chain.FeesMarket {
+		g.Fees.BaseFee = (*math.HexOrDecimal256)(big.NewInt(1e9))
+	}
+	dev, err := f.fund(g.Alloc)
+	return g, dev, err
+}
+
+// register adds the flags to a command.
+func (f *genesisFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.Uint64Var(&f.chainID, "chain-id", defaultChainID, "EIP-155 chain id")
+	flags.StringVar(&f.name, "name", "jialing", "the chain's name")
+	flags.StringVar(&f.fees, "fees", string(chain.FeesZero), "what gas costs: zero, fixed or market (EIP-1559)")
+	flags.StringVar(&f.baseFee, "base-fee", "", "base fee per gas with --fees fixed or market (default 1gwei)")
+	flags.Uint64Var(&f.gasLimit, "gas-limit", defaultGasLimit, "gas limit of a block")
+	flags.IntVar(&f.batchMillis, "batch-millis", defaultBatchMillis, "how long a block waits for more transactions after its first")
+	flags.Uint64Var(&f.keepStates, "keep-states", 0, "past blocks whose state can be read; 0 keeps all")
+	flags.StringArrayVar(&f.alloc, "alloc", nil, "fund an account: ADDRESS=AMOUNT, in ether; may be repeated")
+	flags.BoolVar(&f.dev, "dev", false, "fund test accounts whose keys everybody knows (Hardhat's and Anvil's)")
+	flags.IntVar(&f.devAccounts, "dev-accounts", 10, "with --dev: how many")
 }
 
 // fund gives the accounts of --alloc and --dev their balances.

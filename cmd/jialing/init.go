@@ -54,16 +54,7 @@ the key of one of its validators.`,
 	flags := cmd.Flags()
 	flags.StringVar(&genesis, "genesis", "", "join the chain of this genesis file instead of making one")
 	flags.StringVar(&keyFile, "node-key", "", "with --genesis: the node.key of one of its validators")
-	flags.Uint64Var(&f.chainID, "chain-id", defaultChainID, "EIP-155 chain id")
-	flags.StringVar(&f.name, "name", "jialing", "the chain's name")
-	flags.StringVar(&f.fees, "fees", string(chain.FeesZero), "what gas costs: zero, fixed or market (EIP-1559)")
-	flags.StringVar(&f.baseFee, "base-fee", "", "base fee per gas with --fees fixed or market (default 1gwei)")
-	flags.Uint64Var(&f.gasLimit, "gas-limit", defaultGasLimit, "gas limit of a block")
-	flags.IntVar(&f.batchMillis, "batch-millis", defaultBatchMillis, "how long a block waits for more transactions after its first")
-	flags.Uint64Var(&f.keepStates, "keep-states", 0, "past blocks whose state can be read; 0 keeps all")
-	flags.StringArrayVar(&f.alloc, "alloc", nil, "fund an account: ADDRESS=AMOUNT, in ether; may be repeated")
-	flags.BoolVar(&f.dev, "dev", false, "fund test accounts whose keys everybody knows (Hardhat's and Anvil's)")
-	flags.IntVar(&f.devAccounts, "dev-accounts", 10, "with --dev: how many")
+	f.register(cmd)
 	return cmd
 }
 

@@ -18,9 +18,19 @@ var (
 	ErrAlreadyInitialised = errors.New("folder already holds a node")
 )
 
-// Init makes a node's folder: genesis.json, node.toml, node.key (mode 0600) and the ledger with block 0. It overwrites nothing: a folder that
-// holds a node is ErrAlreadyInitialised. key must be one of the genesis' validators or belong to none (a node that only follows).
+// Init makes a node's folder with the default configuration. See InitConfig.
 func Init(dir string, g *chain.Genesis, key crypto.PrivateKey) error {
+	cfg := DefaultConfig()
+	cfg.Dir = dir
+	return InitConfig(cfg, g, key)
+}
+
+// InitConfig makes the node's folder cfg.Dir: genesis.json, node.toml, node.key (mode 0600) and the ledger with block 0. It overwrites nothing: a
+// folder that holds a node is ErrAlreadyInitialised. key may be a validator's or belong to none (a node that only follows).
+func InitConfig(cfg Config, g *chain.Genesis, key crypto.PrivateKey) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
 	if err := g.Validate(); err != nil {
 		return err
 	}
@@ -28,22 +38,20 @@ func Init(dir string, g *chain.Genesis, key crypto.PrivateKey) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return fmt.Errorf("make node folder: %w", err)
 	}
 	for _, name := range []string{genesisFile, configFile, keyFile, dataFolder} {
-		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return fmt.Errorf("%w: %s has %s", ErrAlreadyInitialised, dir, name)
+		if _, err := os.Lstat(filepath.Join(cfg.Dir, name)); err == nil {
+			return fmt.Errorf("%w: %s has %s", ErrAlreadyInitialised, cfg.Dir, name)
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("look into node folder: %w", err)
 		}
 	}
-	cfg := DefaultConfig()
-	cfg.Dir = dir
-	if err := writeKey(filepath.Join(dir, keyFile), suite, key); err != nil {
+	if err := writeKey(filepath.Join(cfg.Dir, keyFile), suite, key); err != nil {
 		return err
 	}
-	if err := writeConfig(filepath.Join(dir, configFile), &cfg); err != nil {
+	if err := writeConfig(filepath.Join(cfg.Dir, configFile), &cfg); err != nil {
 		return err
 	}
 	st, err := openStore(&cfg, g, suite, nil)
@@ -54,7 +62,7 @@ func Init(dir string, g *chain.Genesis, key crypto.PrivateKey) error {
 		return fmt.Errorf("close new ledger: %w", err)
 	}
 	// Last, so that a folder with a genesis is a whole one.
-	if err := os.WriteFile(filepath.Join(dir, genesisFile), g.Encode(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(cfg.Dir, genesisFile), g.Encode(), 0o644); err != nil {
 		return fmt.Errorf("write genesis: %w", err)
 	}
 	return nil
@@ -70,6 +78,15 @@ func LoadGenesis(dir string) (*chain.Genesis, error) {
 		return nil, fmt.Errorf("read genesis: %w", err)
 	}
 	return chain.ParseGenesis(b)
+}
+
+// LoadKey reads <dir>/node.key, a key of g's suite.
+func LoadKey(dir string, g *chain.Genesis) (crypto.PrivateKey, error) {
+	suite, err := SuiteByName(g.Suite)
+	if err != nil {
+		return nil, err
+	}
+	return ReadKey(filepath.Join(dir, keyFile), suite)
 }
 
 // self finds which validator key is; nil when it is none.
