@@ -201,32 +201,34 @@ func (p *Proof) proven(h *types.Header, tx *types.Transaction, from common.Addre
 	return out, nil
 }
 
-// headerExtra is a header's extraData: version(1) = 1 ‖ millisecond(2, big-endian) ‖ suite hash of the parent header ‖ hash of the decision ‖
-// hash of the validator set ‖ ledger digest.
+// headerExtra is a header's extraData: version(1) = 2 ‖ millisecond(2, big-endian) ‖ suite hash of the parent header ‖ hash of the decision ‖
+// hash of the set of validators that attests the block ‖ hash of the set that attests the next one ‖ ledger digest.
 type headerExtra struct {
-	Millis                               uint16
-	Parent, Decision, Validators, Ledger common.Hash
+	Millis                                     uint16
+	Parent, Decision, Validators, Next, Ledger common.Hash
 }
 
-const extraSize = 1 + 2 + 4*common.HashLength
+const extraVersion = 2
+
+const extraSize = 1 + 2 + 5*common.HashLength
 
 func (e *headerExtra) encode() []byte {
-	b := binary.BigEndian.AppendUint16([]byte{1}, e.Millis)
-	for _, h := range []*common.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Ledger} {
+	b := binary.BigEndian.AppendUint16([]byte{extraVersion}, e.Millis)
+	for _, h := range []*common.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Next, &e.Ledger} {
 		b = append(b, h[:]...)
 	}
 	return b
 }
 
 func decodeExtra(b []byte) (*headerExtra, error) {
-	if len(b) != extraSize || b[0] != 1 {
+	if len(b) != extraSize || b[0] != extraVersion {
 		return nil, errors.New("its extra data are not of this platform's format")
 	}
 	e := &headerExtra{Millis: binary.BigEndian.Uint16(b[1:])}
 	if e.Millis > 999 {
 		return nil, errors.New("its millisecond exceeds 999")
 	}
-	for i, h := range []*common.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Ledger} {
+	for i, h := range []*common.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Next, &e.Ledger} {
 		copy(h[:], b[3+common.HashLength*i:])
 	}
 	return e, nil

@@ -394,11 +394,12 @@ func (g *Genesis) Writes(hashCode func([]byte) common.Hash) WriteSet {
 
 // Header is block 0's, given the state root of Writes.
 func (g *Genesis) Header(suite crypto.Suite, writes WriteSet, root common.Hash) *Header {
-	id := g.ID(suite)
+	id, set := g.ID(suite), g.ValidatorSet().Hash(suite)
 	extra := Extra{
 		Millis:     uint16(g.TimeMillis % 1000),
 		Decision:   id,
-		Validators: g.ValidatorSet().Hash(suite),
+		Validators: set,
+		Next:       set,
 		Ledger:     writes.Digest(suite, id),
 	}
 	return &Header{

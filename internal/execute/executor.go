@@ -94,6 +94,8 @@ type Input struct {
 	State chain.State
 	// Validators is the set that attests this block; the proposer is one of them.
 	Validators chain.ValidatorSet
+	// Next is the set that attests the block after it.
+	Next chain.ValidatorSet
 	// BlockHash answers for the 256 heights below the parent; the zero hash says "unknown" and fails the block.
 	BlockHash func(height uint64) common.Hash
 }

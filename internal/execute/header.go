@@ -22,6 +22,8 @@ func (e *Executor) prepareHeader(in *Input) (*chain.Header, *chain.Extra, error)
 		return nil, nil, fmt.Errorf("decision %d does not follow block %d", d.Height, height-1)
 	case proposer == nil:
 		return nil, nil, fmt.Errorf("decision %d: proposer %d is no validator", d.Height, d.Proposer)
+	case len(in.Next) == 0:
+		return nil, nil, fmt.Errorf("decision %d: the validator set after it was not given", d.Height)
 	case len(in.Txs) != len(d.Txs):
 		return nil, nil, fmt.Errorf("decision %d lists %d transactions, %d were given", d.Height, len(d.Txs), len(in.Txs))
 	}
@@ -34,6 +36,10 @@ func (e *Executor) prepareHeader(in *Input) (*chain.Header, *chain.Extra, error)
 	if err != nil {
 		return nil, nil, fmt.Errorf("block %d: %w", height-1, err)
 	}
+	validators := in.Validators.Hash(e.suite)
+	if validators != before.Next {
+		return nil, nil, fmt.Errorf("decision %d: the validator set is %s, block %d announced %s", d.Height, validators, height-1, before.Next)
+	}
 	parent, err := chain.HeaderHash(e.suite, in.Parent)
 	if err != nil {
 		return nil, nil, err
@@ -41,7 +47,7 @@ func (e *Executor) prepareHeader(in *Input) (*chain.Header, *chain.Extra, error)
 	decision := d.Hash(e.suite)
 	millis := max(d.TimeMillis, in.Parent.Time*1000+uint64(before.Millis))
 	extra := &chain.Extra{
-		Millis: uint16(millis % 1000), Parent: parent, Decision: decision, Validators: in.Validators.Hash(e.suite),
+		Millis: uint16(millis % 1000), Parent: parent, Decision: decision, Validators: validators, Next: in.Next.Hash(e.suite),
 		// The digest before this block; seal puts the one after it here.
 		Ledger: before.Ledger,
 	}

@@ -132,7 +132,7 @@ func (im *importer) add(ctx context.Context, b *store.ExportedBlock) error {
 		return err
 	}
 	e, err := im.executor.Execute(ctx, execute.Input{Parent: im.head, Decision: b.Decision, Txs: txs, State: im.st.Tip(), Validators: im.validators,
-		BlockHash: im.recent.hash}, im.st)
+		Next: im.validators, BlockHash: im.recent.hash}, im.st)
 	if err != nil {
 		return err
 	}

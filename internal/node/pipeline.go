@@ -74,7 +74,8 @@ func (p *pipeline) runExecute(ctx context.Context, out chan<- *chain.Executed) e
 		}
 		start := time.Now()
 		e, err := p.execute.Execute(ctx, execute.Input{
-			Parent: p.head, Decision: work.Decision, Txs: work.Txs, State: p.store.Tip(), Validators: p.validators, BlockHash: p.recent.hash,
+			Parent: p.head, Decision: work.Decision, Txs: work.Txs, State: p.store.Tip(), Validators: p.validators, Next: p.validators,
+			BlockHash: p.recent.hash,
 		}, p.store)
 		if err != nil {
 			return fmt.Errorf("execute block %d: %w", work.Decision.Height, err)

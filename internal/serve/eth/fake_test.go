@@ -122,7 +122,8 @@ func (f *fake) seal(txs chain.Txs, excluded ...chain.Exclusion) *chain.Executed 
 	}
 	parentHash, err := chain.HeaderHash(f.suite, parent.Header)
 	require.NoError(f.t, err)
-	extra := chain.Extra{Millis: 5, Parent: parentHash, Decision: decision.Hash(f.suite), Validators: f.genesis.ValidatorSet().Hash(f.suite)}
+	extra := chain.Extra{Millis: 5, Parent: parentHash, Decision: decision.Hash(f.suite), Validators: f.genesis.ValidatorSet().Hash(f.suite),
+		Next: f.genesis.ValidatorSet().Hash(f.suite)}
 	receipts := make(types.Receipts, len(txs))
 	gas := uint64(0)
 	for i := range txs {
