@@ -1,0 +1,25 @@
+package node
+
+import (
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+)
+
+// Options replace a node's surroundings, for simulations and tests. The zero value is a real node.
+type Options struct {
+	// Genesis and Key stand for the folder's genesis.json and node.key.
+	Genesis *chain.Genesis
+	Key     crypto.PrivateKey
+	// FS is where the ledger is; nil: the operating system's.
+	FS vfs.FS
+	// Network makes the network that one run uses; nil: p2p.Network where the chain has other nodes.
+	Network func() (Network, error)
+	// Now is the clock of proposals and of what the node tells its peers; time.Now when nil.
+	Now func() time.Time
+	// Headless opens no port.
+	Headless bool
+}

@@ -1,0 +1,33 @@
+package node
+
+import (
+	"time"
+
+	"github.com/jialing-chain/jialing/internal/p2p"
+)
+
+// The protocols and methods of a node. Priorities: what a decision waits for goes first, what only fills pools goes last.
+var (
+	// protocolOrder carries the engine's messages. The largest is a change of leader that brings two proposals per member of a quorum; a proposal is
+	// 32 bytes per transaction. A member that floods is slowed down to what a full chain of blocks needs.
+	protocolOrder = p2p.Protocol{Name: "order", Priority: 0, MaxMessage: 16 << 20, QueueMessages: 4096, QueueBytes: 32 << 20,
+		BytesPerSecond: 32 << 20, Burst: 64 << 20, MembersOnly: true}
+	// protocolAttest carries signatures on executed headers, some 150 bytes each.
+	protocolAttest = p2p.Protocol{Name: "attest", Priority: 1, MaxMessage: 64 << 10, QueueMessages: 1024, QueueBytes: 1 << 20,
+		BytesPerSecond: 1 << 20, Burst: 4 << 20}
+	// protocolStatus carries heights and clocks; a newer one makes an older one worthless, so the queue is short.
+	protocolStatus = p2p.Protocol{Name: "status", Priority: 1, MaxMessage: 4 << 10, QueueMessages: 64, QueueBytes: 64 << 10,
+		BytesPerSecond: 64 << 10, Burst: 256 << 10}
+	// protocolTxs carries transactions in batches. A transaction has at most 128 KiB; a batch closes at 32 KiB.
+	protocolTxs = p2p.Protocol{Name: "txs", Priority: 2, MaxMessage: 1 << 20, QueueMessages: 1024, QueueBytes: 16 << 20,
+		BytesPerSecond: 64 << 20, Burst: 64 << 20}
+
+	// methodTxs asks for transactions by hash: up to 4096 hashes, answered by up to 4 MiB.
+	methodTxs = p2p.Method{Name: "gettxs", MaxRequest: 256 << 10, MaxResponse: 8 << 20, Parallel: 4, Timeout: 10 * time.Second}
+	// methodBlocks asks for decisions with their transactions, headers and certificates. One block may be as large as the genesis allows.
+	methodBlocks = p2p.Method{Name: "getblocks", MaxRequest: 1 << 10, MaxResponse: 288 << 20, Parallel: 4, Timeout: 60 * time.Second}
+	// methodSnapshot asks for a part of the state at an attested height.
+	methodSnapshot = p2p.Method{Name: "getsnapshot", MaxRequest: 64 << 10, MaxResponse: 8 << 20, Parallel: 4, Timeout: 30 * time.Second}
+	// methodWrites asks what a recent block changed, to find out why two nodes differ.
+	methodWrites = p2p.Method{Name: "getwrites", MaxRequest: 1 << 10, MaxResponse: 64 << 20, Parallel: 1, Timeout: 30 * time.Second}
+)
