@@ -30,14 +30,15 @@ func (p Progress) report(step string, done, total uint64) {
 // Check reads everything and verifies it against the hashes that hold it together, on one snapshot; the chain may go on meanwhile. The first contradiction ends it
 // with an error that wraps ErrCorrupt and names the place.
 //
-//   - every block: hash, parent links (Keccak and suite), decision and its link, transactions with their signatures and senders, transactions root, receipts root,
+//   - every block: hash, parent links (Keccak and suite), the validator sets that its header names, decision and its link, transactions with their signatures and senders, transactions root, receipts root,
 //     bloom, gas used, indexes of block, transactions and logs, what the certificate names;
 //   - the state: every node of the account trie and all storage tries recomputed from the flat state, up to the head's state root; code by its hash;
 //   - the history: every index entry leads to its diff entry and back, and every retained block's state root follows from undoing the diffs, as far as
 //     MaxProofChanges goes.
 //
 // What it cannot verify: the ledger digests, which cover plain keys and need re-execution (export and import do that), and what no hash covers: the engine's proofs in
-// decisions, the reasons of exclusions, the signatures of attestations.
+// decisions, the reasons of exclusions, the signatures of attestations, and validator sets that rule later than the next block (a node compares them with the state
+// when it starts).
 func (s *Store) Check(ctx context.Context, progress Progress) error {
 	if s.head.Load() == nil {
 		return ErrEmpty
@@ -71,6 +72,8 @@ type checker struct {
 	verifier *chain.Verifier
 	head     *chain.Header
 	epochs   *epochs
+	// set is the hash of the validator set of the block that comes next.
+	set crypto.Hash
 }
 
 func (c *checker) bad(format string, args ...any) error {
@@ -162,6 +165,9 @@ func (c *checker) block(header *chain.Header, hash common.Hash, parent *chain.He
 	if err != nil {
 		return err
 	}
+	if err := c.validators(height, extra); err != nil {
+		return err
+	}
 	if extra.Decision != *decision {
 		return c.bad("its header names decision %s, stored is %s", extra.Decision, *decision)
 	}
@@ -199,7 +205,40 @@ func (c *checker) genesis(header *chain.Header) error {
 	if id := g.ID(c.s.suite); extra.Decision != id {
 		return c.bad("the stored genesis is %s, block 0 was made from %s", id, extra.Decision)
 	}
+	return c.validators(0, extra)
+}
+
+// validators checks that the header names the recorded validator sets of its height and of the next one.
+func (c *checker) validators(height uint64, extra *chain.Extra) error {
+	if height == 0 {
+		if found, err := c.setFrom(0); err != nil || !found {
+			return c.missing("the founding validator set", err)
+		}
+	}
+	if extra.Validators != c.set {
+		return c.bad("its header names validator set %s, recorded is %s", extra.Validators, c.set)
+	}
+	if _, err := c.setFrom(height + 1); err != nil {
+		return err
+	}
+	if extra.Next != c.set {
+		return c.bad("its header names validator set %s for the next block, recorded is %s", extra.Next, c.set)
+	}
 	return nil
+}
+
+// setFrom takes up the set that rules from height on, if one begins there.
+func (c *checker) setFrom(height uint64) (found bool, err error) {
+	record, err := c.get(heightKey(tableSets, height))
+	if err != nil || record == nil {
+		return false, err
+	}
+	set, err := decodeSet(record)
+	if err != nil {
+		return false, c.bad("validator set from height %d: %v", height, err)
+	}
+	c.set = set.Hash(c.s.suite)
+	return true, nil
 }
 
 func (c *checker) missing(what string, err error) error {

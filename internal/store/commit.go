@@ -48,6 +48,9 @@ func (s *Store) Commit(ctx context.Context, e *chain.Executed, own *chain.Attest
 	if err := s.apply(b, pebble.Sync); err != nil {
 		return fmt.Errorf("commit block %d: %w", height, err)
 	}
+	if e.Change != nil {
+		s.rememberSet(e.Change)
+	}
 	s.retire(l, e.Block.Header, e.Block.Hash)
 	return nil
 }
@@ -69,6 +72,8 @@ func (s *Store) nextLayer(e *chain.Executed) (*layer, error) {
 		return nil, fmt.Errorf("its parent is %s, the head is %s", h.ParentHash, head.hash)
 	case e.Decision.Height != e.Block.Height() || s.decided.Load().height < e.Decision.Height:
 		return nil, fmt.Errorf("its decision %d is not stored", e.Decision.Height)
+	case e.Change != nil && e.Change.From != e.Block.Height()+chain.ActivationDelay:
+		return nil, fmt.Errorf("the validator set that it settles rules from height %d, want %d", e.Change.From, e.Block.Height()+chain.ActivationDelay)
 	case len(e.Block.Txs) != len(e.Receipts) || len(e.Block.Txs)+len(e.Excluded) != len(e.Decision.Txs):
 		return nil, fmt.Errorf("%d transactions, %d receipts and %d exclusions of %d decided transactions",
 			len(e.Block.Txs), len(e.Receipts), len(e.Excluded), len(e.Decision.Txs))
@@ -119,6 +124,11 @@ func (s *Store) writeBlock(b *batch, e *chain.Executed, own *chain.Attestation) 
 	writeReceipts(b, height, e.Receipts)
 	writeTxIndex(b, height, e.Decision.Txs)
 	writeLogIndex(b, height, e.Receipts)
+	if e.Change != nil {
+		if err := writeSet(b, e.Change); err != nil {
+			return err
+		}
+	}
 	if own != nil {
 		record, err := rlp.EncodeToBytes(own)
 		if err != nil {

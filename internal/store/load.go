@@ -51,6 +51,9 @@ func (s *Store) loadHead() error {
 			return err
 		}
 	}
+	if err := s.loadSets(); err != nil {
+		return err
+	}
 	s.head.Store(&head{header, hash})
 	s.staging.Store(height)
 	s.applying.Store(height)

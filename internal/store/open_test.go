@@ -89,7 +89,7 @@ func TestEmptyFolder(t *testing.T) {
 func TestFormatIsChecked(t *testing.T) {
 	l := newLedger(t, 1)
 	for text, want := range map[string]string{
-		"jialing store 0 ready\n": "older", "jialing store 2 ready\n": "newer", "jialing store 1 odd\n": "reads", "": "reads", "nonsense": "reads",
+		"jialing store 1 ready\n": "older", "jialing store 3 ready\n": "newer", "jialing store 2 odd\n": "reads", "": "reads", "nonsense": "reads",
 	} {
 		fs := vfs.NewMem()
 		require.NoError(t, l.open(smallConfig(fs)).Close())
@@ -259,6 +259,9 @@ func TestCheckFindsEveryAlteration(t *testing.T) {
 		return nil
 	}))
 	free := func(r record) bool { // an attestation is this node's word, and its absence or a certificate's is no damage; code may be unused
+		if r.key[0] == tableSets && decodeHeight(r.key[1:]) > s.Head().Number.Uint64()+1 {
+			return true // no header names this validator set yet
+		}
 		return r.key[0] == tableAttestations || r.key[0] == tableCertificates || bytes.Equal(r.key, metaFinalized)
 	}
 	found := map[byte]int{}

@@ -9,7 +9,7 @@ import (
 )
 
 // formatVersion is the format of everything below. Another number is another format, refused by Open.
-const formatVersion = 1
+const formatVersion = 2
 
 // A table is the first byte of its keys. Numbers are big-endian; a height takes 6 bytes (heightSize): enough for 10^14 blocks, and keys are the larger
 // part of the small records. A fragment is 8 bytes of a hash: readers verify against the full data, so a collision costs a second look and nothing else.
@@ -51,6 +51,8 @@ const (
 	// tableLogs: epoch(2) ‖ fragment of a log term(8) ‖ height → indexes in the block of the transactions with a log of that term, as runs (logindex.go).
 	tableLogs byte = 'l'
 
+	// tableSets: first height → RLP of the validator set that rules from there on (validators.go).
+	tableSets byte = 'g'
 	// tableAttestations: height → RLP of this node's attestation.
 	tableAttestations byte = 'o'
 	// tableCertificates: height → RLP of the certificate.
@@ -65,7 +67,7 @@ var tables = []struct {
 	{tableAccounts, "accounts"}, {tableSlots, "slots"}, {tableAccountNodes, "account nodes"}, {tableStorageNodes, "storage nodes"}, {tableCode, "code"},
 	{tableDiffs, "history"}, {tableChanges, "history index"}, {tableDecisions, "decisions"}, {tableBodies, "transactions"}, {tableHeaders, "headers"},
 	{tableHashes, "block index"}, {tableExclusions, "exclusions"}, {tableReceipts, "receipts"}, {tableTxs, "transaction index"},
-	{tableLogs, "log index"}, {tableAttestations, "attestations"}, {tableCertificates, "certificates"}, {tableEpochs, "epochs"}, {tableMeta, "meta"},
+	{tableLogs, "log index"}, {tableAttestations, "attestations"}, {tableCertificates, "certificates"}, {tableSets, "validator sets"}, {tableEpochs, "epochs"}, {tableMeta, "meta"},
 }
 
 // Names in tableMeta.

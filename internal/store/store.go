@@ -43,6 +43,8 @@ type Store struct {
 	finalized atomic.Uint64
 	// epochs says where index entries are; nil in an empty folder.
 	epochs atomic.Pointer[epochs]
+	// sets are the last changes of the validator set; nil in an empty folder.
+	sets atomic.Pointer[[]chain.SetChange]
 	// epochEntries is the constant of that name; tests lower it.
 	epochEntries uint64
 	// staging, applying and oldest order readers against Stage, Commit and pruning; the package comment says how.
@@ -189,6 +191,7 @@ func (s *Store) Init(g *chain.Genesis) (*chain.Header, error) {
 	if err != nil {
 		return nil, s.stop(fmt.Errorf("genesis state: %w", err))
 	}
+	founding := &chain.SetChange{Set: g.ValidatorSet()}
 	header := g.Header(s.suite, writes, l.root)
 	hash := header.Hash()
 	b := s.newBatch(len(encoded) + 4096)
@@ -196,6 +199,9 @@ func (s *Store) Init(g *chain.Genesis) (*chain.Header, error) {
 	b.set(metaGenesis, encoded)
 	b.set(metaDecided, append(make([]byte, 8), make([]byte, hashSize)...))
 	if err := writeHeader(b, header, hash); err != nil {
+		return nil, err
+	}
+	if err := writeSet(b, founding); err != nil {
 		return nil, err
 	}
 	b.set(epochKey(0), make([]byte, 8))
@@ -208,6 +214,7 @@ func (s *Store) Init(g *chain.Genesis) (*chain.Header, error) {
 	}
 	s.forest.Durable(0)
 	s.epochs.Store(&epochs{starts: []uint64{0}})
+	s.rememberSet(founding)
 	s.decided.Store(&decided{})
 	s.head.Store(&head{header, hash})
 	return header, nil

@@ -61,6 +61,20 @@ func (l *ledger) checkChain(s *Store) {
 		require.NoError(l.tb, err)
 		require.Equal(l.tb, &chain.Attestation{Validator: 1, Signature: []byte{1}}, own)
 	}
+	l.checkSets(s)
+}
+
+// checkSets compares the validator sets of all heights that the durable blocks have settled.
+func (l *ledger) checkSets(s *Store) {
+	l.tb.Helper()
+	head := s.Head().Number.Uint64()
+	for h := uint64(0); h <= head+chain.ActivationDelay; h++ {
+		set, err := s.ValidatorsAt(h)
+		require.NoError(l.tb, err)
+		require.Equal(l.tb, l.setAt(h), set, "height %d, head %d", h, head)
+	}
+	_, err := s.ValidatorsAt(head + chain.ActivationDelay + 1)
+	require.ErrorIs(l.tb, err, ErrUnknownBlock)
 }
 
 func (l *ledger) checkReceipt(want, got *types.Receipt) {

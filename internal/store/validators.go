@@ -1,0 +1,157 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// recentSets is how many of the last changes of the validator set are kept decoded. Around a change the old and the new set are asked for by turns; what is older is
+// asked for by whoever verifies old blocks and costs a read.
+const recentSets = 4
+
+// ValidatorsAt is the validator set that attests the block at height, which may be up to ActivationDelay above the head: the durable blocks have settled that.
+// ErrUnknownBlock above. Safe for concurrent use; callers must not alter it.
+func (s *Store) ValidatorsAt(height uint64) (chain.ValidatorSet, error) {
+	h := s.head.Load()
+	if h == nil || height > h.header.Number.Uint64()+chain.ActivationDelay {
+		return nil, fmt.Errorf("validators of height %d: %w", height, ErrUnknownBlock)
+	}
+	if recent := s.sets.Load(); recent != nil {
+		for i := len(*recent) - 1; i >= 0; i-- {
+			if c := &(*recent)[i]; c.From <= height {
+				return c.Set, nil
+			}
+		}
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableSets}, UpperBound: heightKey(tableSets, height+1)})
+	if err != nil {
+		return nil, s.readError(err)
+	}
+	defer it.Close()
+	if !it.Last() {
+		if err := it.Error(); err != nil {
+			return nil, s.readError(err)
+		}
+		return nil, s.corrupt(errors.New("no validator set is recorded"))
+	}
+	c, err := s.decodeSet(it)
+	if err != nil {
+		return nil, err
+	}
+	return c.Set, nil
+}
+
+// SetChanges lists the changes of the validator set that rule from height from or later, ascending, at most limit; the founding set is one from height 0. Safe for
+// concurrent use.
+func (s *Store) SetChanges(from uint64, limit int) ([]chain.SetChange, error) {
+	h := s.head.Load()
+	if h == nil || from > h.header.Number.Uint64()+chain.ActivationDelay {
+		return nil, nil
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: heightKey(tableSets, from),
+		UpperBound: heightKey(tableSets, h.header.Number.Uint64()+chain.ActivationDelay+1)})
+	if err != nil {
+		return nil, s.readError(err)
+	}
+	defer it.Close()
+	var out []chain.SetChange
+	for ok := it.First(); ok && len(out) < limit; ok = it.Next() {
+		c, err := s.decodeSet(it)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, *c)
+	}
+	if err := it.Error(); err != nil {
+		return nil, s.readError(err)
+	}
+	return out, nil
+}
+
+// loadSets reads the last changes. The head must be known.
+func (s *Store) loadSets() error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableSets}, UpperBound: prefixEnd([]byte{tableSets})})
+	if err != nil {
+		return s.readError(err)
+	}
+	defer it.Close()
+	var recent []chain.SetChange
+	for ok := it.Last(); ok && len(recent) < recentSets; ok = it.Prev() {
+		c, err := s.decodeSet(it)
+		if err != nil {
+			return err
+		}
+		recent = append([]chain.SetChange{*c}, recent...)
+	}
+	if err := it.Error(); err != nil {
+		return s.readError(err)
+	}
+	if len(recent) == 0 {
+		return s.corrupt(errors.New("no validator set is recorded"))
+	}
+	s.sets.Store(&recent)
+	return nil
+}
+
+// rememberSet makes a durable change known to ValidatorsAt. The callers are those that write, one at a time.
+func (s *Store) rememberSet(c *chain.SetChange) {
+	var recent []chain.SetChange
+	if have := s.sets.Load(); have != nil {
+		recent = append(recent, (*have)[max(0, len(*have)-recentSets+1):]...)
+	}
+	recent = append(recent, *c)
+	s.sets.Store(&recent)
+}
+
+// writeSet writes a change after checking what readers rely on.
+func writeSet(b *batch, c *chain.SetChange) error {
+	if err := checkSet(c.Set); err != nil {
+		return fmt.Errorf("validator set from height %d: %w", c.From, err)
+	}
+	record, err := rlp.EncodeToBytes(c.Set)
+	if err != nil {
+		return fmt.Errorf("encode validator set: %w", err)
+	}
+	b.set(heightKey(tableSets, c.From), record)
+	return nil
+}
+
+func (s *Store) decodeSet(it *pebble.Iterator) (*chain.SetChange, error) {
+	if len(it.Key()) != 1+heightSize {
+		return nil, s.corrupt(fmt.Errorf("validator set: %w", errRecord))
+	}
+	c := &chain.SetChange{From: decodeHeight(it.Key()[1:])}
+	record, err := it.ValueAndErr()
+	if err != nil {
+		return nil, s.readError(err)
+	}
+	if c.Set, err = decodeSet(record); err != nil {
+		return nil, s.corrupt(fmt.Errorf("validator set from height %d: %w", c.From, err))
+	}
+	return c, nil
+}
+
+func decodeSet(record []byte) (chain.ValidatorSet, error) {
+	var set chain.ValidatorSet
+	if err := rlp.DecodeBytes(record, &set); err != nil {
+		return nil, err
+	}
+	return set, checkSet(set)
+}
+
+func checkSet(set chain.ValidatorSet) error {
+	if len(set) == 0 || len(set) > chain.MaxValidators {
+		return fmt.Errorf("%w: %d validators, want 1 to %d", errRecord, len(set), chain.MaxValidators)
+	}
+	for i, v := range set {
+		if v.ID == 0 || i > 0 && set[i-1].ID >= v.ID {
+			return fmt.Errorf("%w: ids are nonzero and ascending", errRecord)
+		}
+	}
+	return nil
+}
