@@ -32,6 +32,7 @@ const Secp256k1 TxKind = "secp256k1"
 // Errors of decoding and verification. The texts are the ones that Ethereum's clients know.
 var (
 	ErrTxTooLarge     = fmt.Errorf("oversized data: transaction exceeds %d bytes", MaxTxSize)
+	ErrTxEncoding     = errors.New("decode transaction")
 	ErrTxType         = errors.New("transaction type not supported")
 	ErrBlobTx         = errors.New("transaction type not supported: this chain carries no blobs (type 3)")
 	ErrChainID        = errors.New("invalid chain id for signer")

@@ -33,13 +33,13 @@ func DecodeTx(raw []byte) (*Tx, error) {
 	}
 	content, rest, err := rlp.SplitList(body)
 	if err != nil {
-		return nil, fmt.Errorf("decode transaction: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrTxEncoding, err)
 	}
 	if len(rest) > 0 {
-		return nil, fmt.Errorf("decode transaction: %d bytes follow it", len(rest))
+		return nil, fmt.Errorf("%w: %d bytes follow it", ErrTxEncoding, len(rest))
 	}
 	if err := tx.decode(content); err != nil {
-		return nil, fmt.Errorf("decode transaction: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrTxEncoding, err)
 	}
 	if tx.tipCap.Gt(&tx.feeCap) {
 		return nil, ErrTipAboveFeeCap

@@ -149,7 +149,7 @@ func (p *Pool) replace(a *account, i int, e *entry) {
 	e.account = a
 	p.note(old.hash, ErrReplaced.Error())
 	if e.status == ready {
-		p.fresh = append(p.fresh, e.tx)
+		p.announce(e)
 	}
 }
 

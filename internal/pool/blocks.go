@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -28,6 +29,16 @@ func (p *Pool) Build(maxTxs, maxBytes int, maxGas uint64) []common.Hash {
 	b := &batch{maxTxs: maxTxs, maxBytes: maxBytes, maxGas: maxGas, hashes: make([]common.Hash, 0, min(maxTxs, p.counts[ready]))}
 	p.ready.build(b)
 	p.since = time.Time{}
+	return b.hashes
+}
+
+// Waiting lists up to max of the transactions that Build could give, in its order: what another node may lack. Unlike Build it changes nothing.
+// Its work is proportional to the result.
+func (p *Pool) Waiting(max int) []common.Hash {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := &batch{maxTxs: max, maxBytes: math.MaxInt, maxGas: math.MaxUint64, hashes: make([]common.Hash, 0, min(max, p.counts[ready]))}
+	p.ready.build(b)
 	return b.hashes
 }
 

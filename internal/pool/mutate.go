@@ -87,7 +87,7 @@ func (p *Pool) extend(a *account) {
 	for a.exec < len(a.txs) && a.txs[a.exec].nonce == a.nonce+uint64(a.exec) {
 		if e := a.txs[a.exec]; e.status == gapped {
 			p.setStatus(a, e, ready)
-			p.fresh = append(p.fresh, e.tx)
+			p.announce(e)
 		}
 		a.exec++
 	}

@@ -48,6 +48,8 @@ type Pool struct {
 	// gate is held shared from the journal entry to the admission, exclusively to rotate the journal: so nothing falls between two files.
 	gate sync.RWMutex
 	subs subscribers
+	// locals are the listeners that want local transactions only.
+	locals subscribers
 
 	// mu guards all below. See the package comment for what may happen under it.
 	mu       sync.Mutex
@@ -67,6 +69,8 @@ type Pool struct {
 	recent []written
 	// fresh collects what became ready until the lock is let go.
 	fresh []*chain.Tx
+	// freshLocal are the local ones among them.
+	freshLocal []*chain.Tx
 	// dirty are the accounts that settle has to file.
 	dirty    []*account
 	reasons  map[common.Hash]string
@@ -134,6 +138,7 @@ func (p *Pool) Run(ctx context.Context) error {
 		close(stop)
 		workers.Wait()
 		p.subs.closeAll()
+		p.locals.closeAll()
 		if p.journal != nil {
 			p.gate.Lock() // calls that have journaled are admitted first, later ones see closed
 			defer p.gate.Unlock()
@@ -179,8 +184,8 @@ func (p *Pool) ring() {
 // release files what was touched, lets the lock go and then tells the world what became ready under it.
 func (p *Pool) release() {
 	p.settle()
-	fresh := p.fresh
-	p.fresh = nil
+	fresh, local := p.fresh, p.freshLocal
+	p.fresh, p.freshLocal = nil, nil
 	if len(fresh) > 0 && p.since.IsZero() {
 		p.since = p.now()
 	}
@@ -188,6 +193,9 @@ func (p *Pool) release() {
 	if len(fresh) > 0 {
 		p.ring()
 		p.subs.publish(fresh)
+	}
+	if len(local) > 0 {
+		p.locals.publish(local)
 	}
 }
 

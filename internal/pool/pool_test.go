@@ -537,6 +537,26 @@ func TestSlowSubscriberIsTold(t *testing.T) {
 	require.False(t, open, "the second batch found the buffer full")
 }
 
+func TestLocalSubscriptionAndWaiting(t *testing.T) {
+	f := start(t, setup{})
+	a, b := person(1), person(2)
+	f.rich(a, b)
+	ch, cancel := f.SubscribeLocal(4)
+	defer cancel()
+	remote := f.must(spec{from: a})
+	gap, err := f.Add(context.Background(), spec{from: b, nonce: 1}.raw(t), true)
+	require.NoError(t, err)
+	require.Equal(t, []common.Hash{remote}, f.Waiting(10), "what waits for a nonce is nobody's yet")
+	first := f.must(spec{from: b})
+	require.Equal(t, []*chain.Tx{gap}, <-ch, "a peer's transaction filled the gap before a local one; only that is local")
+	require.Equal(t, []common.Hash{remote, first, gap.Hash()}, f.Waiting(10))
+	require.Equal(t, []common.Hash{remote, first}, f.Waiting(2))
+	require.Empty(t, ch)
+	f.stop()
+	_, open := <-ch
+	require.False(t, open)
+}
+
 func TestContent(t *testing.T) {
 	f := start(t, setup{})
 	a, b := person(1), person(2)

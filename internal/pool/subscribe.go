@@ -22,6 +22,21 @@ func (p *Pool) Subscribe(buf int) (ch <-chan []*chain.Tx, cancel func()) {
 	return c, func() { p.subs.remove(c) }
 }
 
+// SubscribeLocal is Subscribe for the local ones among them: what this node has to spread.
+func (p *Pool) SubscribeLocal(buf int) (ch <-chan []*chain.Tx, cancel func()) {
+	c := make(chan []*chain.Tx, max(buf, 1))
+	p.locals.add(c)
+	return c, func() { p.locals.remove(c) }
+}
+
+// announce tells the subscribers of e, which has become ready, when the lock is let go. It runs under p.mu.
+func (p *Pool) announce(e *entry) {
+	p.fresh = append(p.fresh, e.tx)
+	if e.local {
+		p.freshLocal = append(p.freshLocal, e.tx)
+	}
+}
+
 func (s *subscribers) add(c chan []*chain.Tx) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
