@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -141,4 +142,19 @@ func (f *fake) Quorum(n int) int                              { return n }
 func (f *fake) Status() NodeStatus {
 	h := f.Head().Number.Uint64()
 	return NodeStatus{Version: "jialing/v0-test/linux-amd64/go1.26", Executed: h, Durable: h, Coinbase: common.HexToAddress("0x11"), Peers: 3, Engine: json.RawMessage(`{"leader":1}`)}
+}
+
+func (f *fake) Details() NodeDetails {
+	at := time.UnixMilli(1_700_000_000_000)
+	return NodeDetails{PublicKey: f.genesis.Validators[0].PublicKey, Validator: 1, Ordered: f.Head().Number.Uint64() + 1, Leader: 1, View: 2, LeaderChanges: 1,
+		PoolMax: 100, DiskFree: 5 << 30, DiskReserve: 256 << 20, Started: at, Now: at.Add(90 * time.Second)}
+}
+
+func (f *fake) Peers() []PeerStatus {
+	at := time.UnixMilli(1_700_000_000_000)
+	return []PeerStatus{
+		{PublicKey: []byte{1, 2}, Validator: 2, Name: "second", Address: "10.0.0.2:30301", Connected: true, Inbound: true, Since: at, Height: 3, Finalized: 2,
+			Heard: at.Add(time.Second), ClockOffset: -1500 * time.Millisecond, RoundTrip: 1234 * time.Microsecond, Sent: 10, Received: 20, Dropped: 1},
+		{PublicKey: []byte{3}, Address: "10.0.0.3:30301", Score: -100, BannedUntil: at.Add(time.Hour), LastError: "connection refused"},
+	}
 }

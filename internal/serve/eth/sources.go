@@ -77,6 +77,9 @@ type Node interface {
 	Validators(height uint64) (chain.ValidatorSet, error)
 	Quorum(n int) int
 	Status() NodeStatus
+	// Details and Peers are for people and tools; they may cost a system call.
+	Details() NodeDetails
+	Peers() []PeerStatus
 }
 
 // NodeStatus is a moment's view of a node.

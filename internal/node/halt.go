@@ -1,0 +1,93 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+)
+
+// haltFile is where a node that halts for divergence says so, for whoever finds it dead.
+const haltFile = "halt.json"
+
+// maxHaltFile bounds haltFile: two headers, a list of validators and a sentence about a key.
+const maxHaltFile = 1 << 20
+
+// ErrHalted is a folder whose node halted because its state differs from what a quorum of validators signed.
+var ErrHalted = errors.New("the node halted: its state differs from what the validators signed")
+
+// Halt says why a node halted for divergence.
+type Halt struct {
+	Height uint64    `json:"height"`
+	Time   time.Time `json:"time"`
+	// Own is the header that this node computed, Certified the one that the validators in Signers signed; the hashes are the suite's.
+	Own           *chain.Header       `json:"own"`
+	OwnHash       crypto.Hash         `json:"ownHash"`
+	Certified     *chain.Header       `json:"certified"`
+	CertifiedHash crypto.Hash         `json:"certifiedHash"`
+	Signers       []chain.ValidatorID `json:"signers"`
+	// FirstKey names the first differing key with both values (chain.WriteSet.Difference); "" where no other node's writes could be had.
+	FirstKey string `json:"firstKey"`
+	Advice   string `json:"advice"`
+}
+
+// WriteHalt writes <dir>/halt.json durably, in place of an older one.
+func WriteHalt(dir string, h *Halt) error {
+	b, err := json.MarshalIndent(h, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", haltFile, err)
+	}
+	f, err := os.CreateTemp(dir, "."+haltFile+"-")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", haltFile, err)
+	}
+	defer os.Remove(f.Name()) // gone after the renaming
+	_, err = f.Write(append(b, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), filepath.Join(dir, haltFile))
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", haltFile, err)
+	}
+	return nil
+}
+
+// ReadHalt reads <dir>/halt.json; nil when there is none.
+func ReadHalt(dir string) (*Halt, error) {
+	f, err := os.Open(filepath.Join(dir, haltFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", haltFile, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxHaltFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", haltFile, err)
+	}
+	if len(b) > maxHaltFile {
+		return nil, fmt.Errorf("read %s: exceeds %d bytes", haltFile, maxHaltFile)
+	}
+	h := new(Halt)
+	if err := json.Unmarshal(b, h); err != nil {
+		return nil, fmt.Errorf("read %s: %w", haltFile, err)
+	}
+	return h, nil
+}
+
+// CheckHalt is ErrHalted with the height while <dir>/halt.json is there: the node must not go on as if nothing had happened.
+func CheckHalt(dir string) error {
+	h, err := ReadHalt(dir)
+	if err != nil || h == nil {
+		return err
+	}
+	return fmt.Errorf("%w at height %d; see %s", ErrHalted, h.Height, filepath.Join(dir, haltFile))
+}

@@ -1,0 +1,232 @@
+package eth
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+)
+
+// NodeDetails is what people and tools want to know of a node beyond NodeStatus: enough to say why a chain stands still.
+type NodeDetails struct {
+	// Genesis is the suite's hash of block 0's header: nodes with another one are of another chain.
+	Genesis crypto.Hash
+	// PublicKey is the node's own, Validator its number in the set that rules now; 0 when it is none.
+	PublicKey []byte
+	Validator chain.ValidatorID
+	// Ordered is the height of the last delivered decision.
+	Ordered uint64
+	// Leader proposes the next decision; 0 when that is not known. View counts changes of the leader, LeaderChanges those of the last ten minutes
+	// that this node saw.
+	Leader        chain.ValidatorID
+	View          uint64
+	LeaderChanges int
+	// PoolMax is how many transactions the pool holds at most.
+	PoolMax int
+	// DiskFree and DiskReserve are bytes: what is free where the ledger is, and below what the node stops taking transactions.
+	DiskFree, DiskReserve uint64
+	Started, Now          time.Time
+}
+
+// PeerStatus is what a node knows of another one, connected or not.
+type PeerStatus struct {
+	PublicKey []byte
+	// Validator is its number in the set that rules now, Name the one in the genesis; 0 and "" when it has none.
+	Validator chain.ValidatorID
+	Name      string
+	// Address is the host:port that it was last reached at or came from.
+	Address            string
+	Connected, Inbound bool
+	// Since is when it connected or went; zero when it never was.
+	Since time.Time
+	// Height and Finalized are what it last said of itself, Heard when; zero when it never did.
+	Height, Finalized uint64
+	Heard             time.Time
+	// ClockOffset is by how much its clock is ahead of ours; RoundTrip the last measured one. Both 0 when unknown.
+	ClockOffset, RoundTrip time.Duration
+	// Score is 0 for a peer without offences, -100 bans.
+	Score       int
+	BannedUntil time.Time
+	// LastError is why the last attempt to connect failed or the last connection ended; "" after a success.
+	LastError string
+	// Sent and Received are bytes, Dropped messages that found a full queue.
+	Sent, Received, Dropped uint64
+}
+
+// nodeStatusJSON is jl_nodeStatus. Its numbers are plain: tools read them. Times are Unix milliseconds; what is unknown is null.
+type nodeStatusJSON struct {
+	Version    string             `json:"version"`
+	Chain      string             `json:"chain"`
+	ChainID    uint64             `json:"chainId"`
+	Genesis    crypto.Hash        `json:"genesis"`
+	Engine     string             `json:"engine"`
+	PublicKey  hexutil.Bytes      `json:"publicKey"`
+	Validator  *chain.ValidatorID `json:"validator"`
+	Name       string             `json:"name"`
+	Account    *common.Address    `json:"account"`
+	Validators []memberJSON       `json:"validators"`
+	Quorum     int                `json:"quorum"`
+
+	Ordered     uint64 `json:"ordered"`
+	Executed    uint64 `json:"executed"`
+	Durable     uint64 `json:"durable"`
+	Finalized   uint64 `json:"finalized"`
+	LastBlockAt int64  `json:"lastBlockAt"`
+
+	Leader        *chain.ValidatorID `json:"leader"`
+	LeaderName    string             `json:"leaderName"`
+	View          uint64             `json:"view"`
+	LeaderChanges int                `json:"leaderChanges"`
+
+	Peers     int      `json:"peers"`
+	Pool      poolJSON `json:"pool"`
+	Disk      diskJSON `json:"disk"`
+	StartedAt int64    `json:"startedAt"`
+	Now       int64    `json:"now"`
+	// Problem says why the node takes no transactions; null when it does.
+	Problem *string `json:"problem"`
+}
+
+type memberJSON struct {
+	ID        chain.ValidatorID `json:"id"`
+	Name      string            `json:"name"`
+	PublicKey hexutil.Bytes     `json:"publicKey"`
+	Address   common.Address    `json:"address"`
+}
+
+type poolJSON struct {
+	Pending int `json:"pending"`
+	Queued  int `json:"queued"`
+	Max     int `json:"max"`
+}
+
+type diskJSON struct {
+	Free    uint64 `json:"free"`
+	Reserve uint64 `json:"reserve"`
+}
+
+// NodeStatus is jl_nodeStatus: what jialing status and jialing doctor ask for.
+func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
+	st, d := s.a.node.Status(), s.a.node.Details()
+	head := s.a.ledger.Head()
+	set, err := s.a.node.Validators(head.Number.Uint64() + 1)
+	if err != nil {
+		return nil, err
+	}
+	pending, queued := s.a.pool.Status()
+	out := &nodeStatusJSON{
+		Version: st.Version, Chain: s.a.genesis.Name, ChainID: s.a.genesis.ChainID, Genesis: d.Genesis, Engine: string(s.a.genesis.Consensus.Engine),
+		PublicKey: d.PublicKey, Validator: known(d.Validator), Name: s.a.nameOf(d.PublicKey), Quorum: s.a.node.Quorum(len(set)),
+		Validators: make([]memberJSON, len(set)),
+		Ordered:    d.Ordered, Executed: st.Executed, Durable: st.Durable, Finalized: s.a.node.Finalized(), LastBlockAt: blockMillis(head),
+		Leader: known(d.Leader), View: d.View, LeaderChanges: d.LeaderChanges,
+		Peers: st.Peers, Pool: poolJSON{pending, queued, d.PoolMax}, Disk: diskJSON{d.DiskFree, d.DiskReserve},
+		StartedAt: millis(d.Started), Now: millis(d.Now),
+	}
+	for i, v := range set {
+		out.Validators[i] = memberJSON{v.ID, s.a.nameOf(v.PublicKey), v.PublicKey, v.Address}
+		if v.ID == d.Leader {
+			out.LeaderName = out.Validators[i].Name
+		}
+	}
+	if st.Coinbase != (common.Address{}) {
+		out.Account = &st.Coinbase
+	}
+	if st.Problem != "" {
+		out.Problem = &st.Problem
+	}
+	return out, nil
+}
+
+// peerJSON is one entry of jl_peers, with plain numbers as in jl_nodeStatus.
+type peerJSON struct {
+	PublicKey     hexutil.Bytes      `json:"publicKey"`
+	Validator     *chain.ValidatorID `json:"validator"`
+	Name          string             `json:"name"`
+	Address       string             `json:"address"`
+	Connected     bool               `json:"connected"`
+	Inbound       bool               `json:"inbound"`
+	Since         *int64             `json:"since"`
+	Height        *uint64            `json:"height"`
+	Finalized     *uint64            `json:"finalized"`
+	HeardAt       *int64             `json:"heardAt"`
+	ClockOffsetMs *int64             `json:"clockOffsetMs"`
+	RoundTripMs   *float64           `json:"roundTripMs"`
+	Score         int                `json:"score"`
+	BannedUntil   *int64             `json:"bannedUntil"`
+	LastError     string             `json:"lastError"`
+	Sent          uint64             `json:"sent"`
+	Received      uint64             `json:"received"`
+	Dropped       uint64             `json:"dropped"`
+}
+
+// Peers is jl_peers: every other node that this one knows of, connected or not.
+func (s *jlService) Peers() []peerJSON {
+	peers := s.a.node.Peers()
+	out := make([]peerJSON, len(peers))
+	for i, p := range peers {
+		name := p.Name
+		if name == "" {
+			name = s.a.nameOf(p.PublicKey)
+		}
+		out[i] = peerJSON{
+			PublicKey: p.PublicKey, Validator: known(p.Validator), Name: name, Address: p.Address, Connected: p.Connected, Inbound: p.Inbound,
+			Since: moment(p.Since), HeardAt: moment(p.Heard), Score: p.Score, BannedUntil: moment(p.BannedUntil), LastError: p.LastError,
+			Sent: p.Sent, Received: p.Received, Dropped: p.Dropped,
+		}
+		if !p.Heard.IsZero() {
+			offset := p.ClockOffset.Milliseconds()
+			out[i].Height, out[i].Finalized, out[i].ClockOffsetMs = &p.Height, &p.Finalized, &offset
+		}
+		if p.RoundTrip > 0 {
+			ms := float64(p.RoundTrip.Microseconds()) / 1000
+			out[i].RoundTripMs = &ms
+		}
+	}
+	return out
+}
+
+// nameOf is the name that the genesis gives a node key; "" when it names none.
+func (a *API) nameOf(publicKey []byte) string {
+	for _, v := range a.genesis.Validators {
+		if bytes.Equal(v.PublicKey, publicKey) {
+			return v.Name
+		}
+	}
+	return ""
+}
+
+func known(id chain.ValidatorID) *chain.ValidatorID {
+	if id == 0 {
+		return nil
+	}
+	return &id
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func moment(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	ms := t.UnixMilli()
+	return &ms
+}
+
+// blockMillis is a header's time with its milliseconds.
+func blockMillis(h *chain.Header) int64 {
+	ms := int64(h.Time) * 1000
+	if extra, err := chain.DecodeExtra(h.Extra); err == nil {
+		ms += int64(extra.Millis)
+	}
+	return ms
+}
