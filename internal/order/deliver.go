@@ -3,6 +3,9 @@ package order
 import (
 	"context"
 	"fmt"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 )
@@ -19,13 +22,41 @@ func (d *Driver) Deliver(ctx context.Context, dec *chain.Decision) (chain.Valida
 	if err != nil {
 		return nil, err
 	}
+	return d.take(ctx, dec, txs)
+}
+
+// take makes dec, which follows the last one, durable and hands it on with its transactions. It returns the set that rules the next height where
+// that is another one.
+func (d *Driver) take(ctx context.Context, dec *chain.Decision, txs chain.Txs) (chain.ValidatorSet, error) {
 	if err := d.node.Ledger.AppendDecision(ctx, dec, txs); err != nil {
 		return nil, fmt.Errorf("order: append decision %d: %w", dec.Height, err)
 	}
 	d.node.Pool.Decided(txs)
 	d.held.clear()
 	d.last.Store(dec)
-	return nil, d.handOn(ctx, Work{dec, txs})
+	if err := d.handOn(ctx, Work{dec, txs}); err != nil {
+		return nil, err
+	}
+	return d.settle(ctx, dec.Height)
+}
+
+// settle makes the set of the height after the given one the driver's, and returns it if it is new.
+func (d *Driver) settle(ctx context.Context, height uint64) (chain.ValidatorSet, error) {
+	if d.node.CatchUp != nil {
+		d.node.CatchUp.SetHeight(height)
+	}
+	if d.node.Sets == nil {
+		return nil, nil
+	}
+	set, err := d.node.Sets.At(ctx, height+1)
+	if err != nil {
+		return nil, fmt.Errorf("order: validators of height %d: %w", height+1, err)
+	}
+	if set.Hash(d.node.Suite) == d.set.Load().Hash(d.node.Suite) {
+		return nil, nil
+	}
+	d.set.Store(&set)
+	return set, nil
 }
 
 // again accepts a decision that is in the ledger already, as engines repeat one after a crash, and nothing else of its height.
@@ -56,25 +87,42 @@ func (d *Driver) bodies(ctx context.Context, dec *chain.Decision) (chain.Txs, er
 	d.node.Log.Info("order: fetching transactions of a decision", "height", dec.Height, "count", len(missing))
 	fetchCtx, cancel := context.WithTimeout(ctx, d.cfg.FetchWait)
 	defer cancel()
-	got, err := d.node.Network.Fetch(fetchCtx, PeerID(dec.Proposer), missing)
+	got, err := d.fetch(fetchCtx, dec.Proposer, missing)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", lacks, err)
 	}
-	if len(got) != len(missing) {
-		return nil, fmt.Errorf("%w: the network returned %d", lacks, len(got))
-	}
-	next := 0
-	for i := range txs {
-		if txs[i] != nil {
-			continue
-		}
-		if got[next] == nil || got[next].Hash() != dec.Txs[i] {
-			return nil, fmt.Errorf("%w: no peer has %s", lacks, dec.Txs[i])
-		}
-		txs[i] = got[next]
-		next++
+	if lack := fillIn(txs, dec.Txs, got); lack > 0 {
+		return nil, fmt.Errorf("%w: no peer has %d of them", lacks, lack)
 	}
 	return txs, nil
+}
+
+// fetch asks the peers, the proposer first, and returns what they have of hashes.
+func (d *Driver) fetch(ctx context.Context, proposer chain.ValidatorID, hashes []common.Hash) (map[common.Hash]*chain.Tx, error) {
+	txs, err := d.node.Network.Fetch(ctx, PeerID(proposer), hashes)
+	if err != nil {
+		return nil, err
+	}
+	got := make(map[common.Hash]*chain.Tx, len(txs))
+	for _, tx := range txs {
+		if tx != nil {
+			got[tx.Hash()] = tx
+		}
+	}
+	return got, nil
+}
+
+// fillIn puts got into the empty places of txs, whose hashes are given, and counts those that stay empty.
+func fillIn(txs chain.Txs, hashes []common.Hash, got map[common.Hash]*chain.Tx) (lack int) {
+	for i, tx := range txs {
+		if tx != nil {
+			continue
+		}
+		if txs[i] = got[hashes[i]]; txs[i] == nil {
+			lack++
+		}
+	}
+	return lack
 }
 
 // handOn waits for room in the pipeline.
@@ -88,6 +136,38 @@ func (d *Driver) handOn(ctx context.Context, w Work) error {
 }
 
 // Sync implements Host. Without catch-up there is nothing beyond the own ledger.
-func (d *Driver) Sync(context.Context, uint64) (*chain.Decision, chain.ValidatorSet, error) {
-	return d.last.Load(), d.set, nil
+func (d *Driver) Sync(ctx context.Context, from uint64) (*chain.Decision, chain.ValidatorSet, error) {
+	if d.node.CatchUp != nil && (from == 0 || from > d.height()) {
+		if err := d.node.CatchUp.Fetch(ctx, d.height()+1, from, d.verifyFetched, d.takeFetched); err != nil {
+			return nil, nil, fmt.Errorf("order: catch up from %d: %w", d.height()+1, err)
+		}
+	}
+	return d.last.Load(), *d.set.Load(), nil
+}
+
+// verifyFetched checks a decision by the set of its height. It is asked in order, at most chain.ActivationDelay ahead of takeFetched.
+func (d *Driver) verifyFetched(ctx context.Context, dec *chain.Decision) error {
+	set := *d.set.Load()
+	if d.node.Sets != nil && dec.Height != d.height()+1 {
+		var err error
+		if set, err = d.node.Sets.At(ctx, dec.Height); err != nil {
+			return fmt.Errorf("order: validators of height %d: %w", dec.Height, err)
+		}
+	}
+	return d.engine.VerifyDecision(set, dec)
+}
+
+// takeFetched takes a decision that verifyFetched has passed.
+func (d *Driver) takeFetched(ctx context.Context, dec *chain.Decision, txs chain.Txs) error {
+	if dec.Height <= d.height() {
+		return d.again(dec)
+	}
+	if err := d.follows(dec); err != nil {
+		return err
+	}
+	if slices.Contains(txs, nil) || !txs.Are(dec.Txs) {
+		return fmt.Errorf("%w: height %d came with other transactions", ErrMissing, dec.Height)
+	}
+	_, err := d.take(ctx, dec, txs)
+	return err
 }

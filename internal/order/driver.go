@@ -82,13 +82,17 @@ type CatchUp interface {
 // Config is what of ordering is a node's own business; what binds all nodes stands in the genesis.
 type Config struct {
 	// Pipeline is how many decisions may wait for execution: enough to keep execution busy, few enough that their memory is small and a
-	// restart replays little.
+	// restart replays little. At most maxPipeline.
 	Pipeline int `toml:"pipeline"`
 	// VerifyWait is how long Verify waits for transactions on their way: longer holds up the engine's view, shorter refuses good proposals.
 	VerifyWait time.Duration `toml:"verify_wait"`
 	// FetchWait is how long Deliver tries to get a decided transaction from the peers before the node gives up and says so.
 	FetchWait time.Duration `toml:"fetch_wait"`
 }
+
+// maxPipeline keeps what is ordered and not executed well below chain.ActivationDelay: whoever has ordered a block can then know the set of the
+// next one by waiting for blocks that are in the queue already.
+const maxPipeline = chain.ActivationDelay / 2
 
 // DefaultConfig fits a local network.
 func DefaultConfig() Config {
@@ -98,8 +102,8 @@ func DefaultConfig() Config {
 // Validate names the first field that is out of range.
 func (c *Config) Validate() error {
 	switch {
-	case c.Pipeline < 1 || c.Pipeline > 1024:
-		return fmt.Errorf("order: pipeline must be 1 to 1024")
+	case c.Pipeline < 1 || c.Pipeline > maxPipeline:
+		return fmt.Errorf("order: pipeline must be 1 to %d", maxPipeline)
 	case c.VerifyWait <= 0:
 		return fmt.Errorf("order: verify_wait must be positive")
 	case c.FetchWait <= 0:
@@ -143,10 +147,13 @@ type Work struct {
 type Driver struct {
 	cfg  Config
 	node Node
-	set  chain.ValidatorSet
 	out  chan Work
 	last atomic.Pointer[chain.Decision]
+	// set is the one of the next height.
+	set  atomic.Pointer[chain.ValidatorSet]
 	held held
+	// engine verifies what Sync fetches; set by Run before the engine runs.
+	engine Engine
 
 	// mu guards bell, which is closed and replaced when the pool's doorbell rings.
 	mu   sync.Mutex
@@ -168,7 +175,9 @@ func NewDriver(cfg Config, n Node) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("order: read the last decision: %w", err)
 	}
-	d := &Driver{cfg: cfg, node: n, set: n.Genesis.ValidatorSet(), out: make(chan Work, cfg.Pipeline-1), bell: make(chan struct{})}
+	d := &Driver{cfg: cfg, node: n, out: make(chan Work, cfg.Pipeline-1), bell: make(chan struct{})}
+	set := n.Genesis.ValidatorSet()
+	d.set.Store(&set)
 	d.last.Store(last)
 	return d, nil
 }
@@ -180,7 +189,11 @@ func (d *Driver) Work() <-chan Work { return d.out }
 // returns when its goroutines have, and may be called once.
 func (d *Driver) Run(ctx context.Context, engine Engine, executed uint64) error {
 	defer close(d.out)
+	d.engine = engine
 	if err := d.replay(ctx, executed); err != nil {
+		return Ended(ctx, err)
+	}
+	if _, err := d.settle(ctx, d.height()); err != nil {
 		return Ended(ctx, err)
 	}
 	g, ctx2 := errgroup.WithContext(ctx)

@@ -283,7 +283,7 @@ func TestDeliverFetchesMissing(t *testing.T) {
 		"not found":     {&peers{has: map[common.Hash]*chain.Tx{a.Hash(): a}}, order.ErrMissing},
 		"down":          {&peers{err: down}, down},
 		"wrong number":  {&peers{answer: func(chain.Txs) chain.Txs { return nil }}, order.ErrMissing},
-		"another":       {&peers{answer: func(chain.Txs) chain.Txs { return chain.Txs{c, a} }}, order.ErrMissing},
+		"another":       {&peers{answer: func(chain.Txs) chain.Txs { return chain.Txs{ordertest.Tx(9), a} }}, order.ErrMissing},
 		"without peers": {nil, order.ErrMissing},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,9 +2,12 @@ package order
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
@@ -97,21 +100,50 @@ func (d *Driver) Verify(ctx context.Context, p *Proposal) error {
 	return nil
 }
 
+// askAfter is how long Verify waits for gossip to bring a proposal's transactions before it asks the proposer for them.
+const askAfter = 30 * time.Millisecond
+
 // await returns the proposal's transactions once all are here.
 func (d *Driver) await(ctx context.Context, p *Proposal) (chain.Txs, error) {
-	timer := time.NewTimer(d.cfg.VerifyWait)
-	defer timer.Stop()
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.VerifyWait)
+	defer cancel()
+	ask := time.NewTimer(askAfter)
+	defer ask.Stop()
+	fetched := make(chan map[common.Hash]*chain.Tx, 1)
+	asking := false
+	defer func() {
+		cancel()
+		if asking {
+			<-fetched
+		}
+	}()
+	var got map[common.Hash]*chain.Tx
 	for {
 		rung := d.rung()
 		txs, missing := d.node.Pool.Bodies(p.Txs)
-		if len(missing) == 0 {
+		if len(missing) == 0 || fillIn(txs, p.Txs, got) == 0 {
 			return txs, nil
 		}
 		select {
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil, fmt.Errorf("%w: height %d: %d of %d transactions are unknown, the first is %s", ErrProposal, p.Height, len(missing), len(p.Txs), missing[0])
+			}
 			return nil, fmt.Errorf("order: verify: %w", ctx.Err())
-		case <-timer.C:
-			return nil, fmt.Errorf("%w: height %d: %d of %d transactions are unknown, the first is %s", ErrProposal, p.Height, len(missing), len(p.Txs), missing[0])
+		case <-ask.C:
+			if d.node.Network == nil {
+				continue
+			}
+			asking = true
+			go func() {
+				found, err := d.fetch(ctx, p.Proposer, missing)
+				if err != nil {
+					d.node.Log.Debug("order: fetch transactions of a proposal", "height", p.Height, "count", len(missing), "err", err)
+				}
+				fetched <- found
+			}()
+		case got = <-fetched:
+			asking = false
 		case <-rung:
 		}
 	}
@@ -134,7 +166,7 @@ func (d *Driver) follows(dec *chain.Decision) error {
 		return fmt.Errorf("%w: height %d names parent %s, the last decision is %s", ErrSequence, height, dec.Parent, parent)
 	case dec.TimeMillis < millis:
 		return fmt.Errorf("%w: height %d has time %d, before its parent's %d", ErrSequence, height, dec.TimeMillis, millis)
-	case d.set.Find(dec.Proposer) == nil:
+	case d.set.Load().Find(dec.Proposer) == nil:
 		return fmt.Errorf("%w: height %d is proposed by %d, no validator", ErrSequence, height, dec.Proposer)
 	}
 	return nil
