@@ -1,0 +1,221 @@
+package gossip
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+const (
+	// fetchParallel bounds the peers that one Fetch asks at a time, askParallel the requests to one of them.
+	fetchParallel = 3
+	askParallel   = 4
+	// fetchPause is how long Fetch waits after all peers were asked in vain, before it asks again: what is missing may be on its way to them, or to us.
+	fetchPause = 50 * time.Millisecond
+)
+
+// Fetch returns verified transactions in the order of hashes, nil in the places of those that no peer had before ctx ended. It asks prefer first
+// ("": anyone), then the others. Its error is for too many hashes.
+func (g *Gossip) Fetch(ctx context.Context, prefer chain.Peer, hashes []common.Hash) (chain.Txs, error) {
+	if len(hashes) > chain.MaxDecisionTxs {
+		return nil, fmt.Errorf("gossip: fetch %d transactions, at most %d", len(hashes), chain.MaxDecisionTxs)
+	}
+	f := &fetch{g: g, index: make(map[common.Hash]int, len(hashes)), txs: make(chain.Txs, len(hashes))}
+	for i, h := range hashes {
+		f.index[h] = i
+	}
+	f.left = len(f.index)
+	f.lookup()
+	for !f.complete() && ctx.Err() == nil {
+		f.round(ctx, g.order(prefer))
+		if f.complete() {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(fetchPause):
+		}
+		f.lookup()
+	}
+	// A hash that was asked for twice has its transaction at its last place only.
+	out := make(chain.Txs, len(hashes))
+	for i, h := range hashes {
+		out[i] = f.txs[f.index[h]]
+	}
+	return out, nil
+}
+
+// order lists the connected peers, prefer first, the others beginning with another one each time.
+func (g *Gossip) order(prefer chain.Peer) []chain.Peer {
+	peers := slices.Clone(g.deps.Network.Connected())
+	if n := len(peers); n > 1 {
+		turn := int(g.round.Add(1)) % n
+		peers = slices.Concat(peers[turn:], peers[:turn])
+	}
+	if i := slices.Index(peers, prefer); i > 0 {
+		peers = slices.Insert(slices.Delete(peers, i, i+1), 0, prefer)
+	}
+	return peers
+}
+
+// fetch is one call of Fetch.
+type fetch struct {
+	g *Gossip
+	// index is where each hash has its place.
+	index map[common.Hash]int
+
+	// mu guards what has come and how much has not.
+	mu   sync.Mutex
+	txs  chain.Txs
+	left int
+}
+
+// missing lists what has not come, each hash once.
+func (f *fetch) missing() (out []common.Hash) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for h, i := range f.index {
+		if f.txs[i] == nil {
+			out = append(out, h)
+		}
+	}
+	// In the order in which they were asked for, which is the order of execution.
+	slices.SortFunc(out, func(a, b common.Hash) int { return f.index[a] - f.index[b] })
+	return out
+}
+
+func (f *fetch) complete() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.left == 0
+}
+
+// lookup takes what the pool has got meanwhile.
+func (f *fetch) lookup() {
+	hashes := f.missing()
+	if len(hashes) == 0 {
+		return
+	}
+	txs, _ := f.g.deps.Pool.Bodies(hashes)
+	f.put(hashes, txs)
+}
+
+func (f *fetch) put(hashes []common.Hash, txs chain.Txs) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, tx := range txs {
+		if at := f.index[hashes[i]]; tx != nil && f.txs[at] == nil {
+			f.txs[at] = tx
+			f.left--
+		}
+	}
+}
+
+// round asks each peer once: the next one when one has answered without giving everything, or when it takes long.
+func (f *fetch) round(ctx context.Context, peers []chain.Peer) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	done := make(chan struct{}, len(peers))
+	hedge := time.NewTimer(0)
+	defer hedge.Stop()
+	next, asking := 0, 0
+	for next < len(peers) || asking > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hedge.C:
+		case <-done:
+			asking--
+			if f.complete() {
+				return
+			}
+		}
+		if next < len(peers) && asking < fetchParallel {
+			peer := peers[next]
+			next, asking = next+1, asking+1
+			running.Go(func() {
+				f.askPeer(ctx, peer)
+				done <- struct{}{}
+			})
+			hedge.Reset(f.g.cfg.HedgeWait)
+		}
+	}
+}
+
+// askPeer asks one peer for all that is missing.
+func (f *fetch) askPeer(ctx context.Context, peer chain.Peer) {
+	asks, askCtx := errgroup.WithContext(ctx)
+	asks.SetLimit(askParallel)
+	for part := range slices.Chunk(f.missing(), maxAsk) {
+		asks.Go(func() error { return f.askPart(askCtx, peer, part) })
+	}
+	if err := asks.Wait(); err != nil && ctx.Err() == nil {
+		f.g.deps.Log.Debug("gossip: fetching transactions", "peer", peer.Short(), "err", err)
+	}
+}
+
+// askPart asks until the peer has said yes or no to every hash.
+func (f *fetch) askPart(ctx context.Context, peer chain.Peer, hashes []common.Hash) error {
+	for len(hashes) > 0 {
+		raws, err := f.g.ask(ctx, peer, hashes)
+		if err != nil {
+			return err
+		}
+		if len(raws) == 0 {
+			return fmt.Errorf("an answer of nothing")
+		}
+		txs, err := f.g.verify(raws, hashes)
+		if err != nil {
+			f.g.deps.Network.Report(peer, misbehaviour, "gossip: answer: "+err.Error())
+		}
+		f.put(hashes[:len(raws)], txs)
+		hashes = hashes[len(raws):]
+	}
+	return nil
+}
+
+// verify decodes and verifies in parallel. What is wrong stays nil; the error is one of them.
+func (g *Gossip) verify(raws [][]byte, hashes []common.Hash) (chain.Txs, error) {
+	txs := make(chain.Txs, len(raws))
+	var work errgroup.Group
+	workers := min(runtime.GOMAXPROCS(0), len(raws))
+	for w := range workers {
+		work.Go(func() (worst error) {
+			for i := w; i < len(raws); i += workers {
+				if len(raws[i]) == 0 {
+					continue
+				}
+				tx, err := g.verifyOne(raws[i], hashes[i])
+				if err != nil {
+					worst = err
+					continue
+				}
+				txs[i] = tx
+				g.stats.fetched.Add(1)
+			}
+			return worst
+		})
+	}
+	return txs, work.Wait()
+}
+
+func (g *Gossip) verifyOne(raw []byte, hash common.Hash) (*chain.Tx, error) {
+	tx, err := chain.DecodeTx(slices.Clone(raw)) // it outlives the answer, see admit
+	if err != nil {
+		return nil, err
+	}
+	if tx.Hash() != hash {
+		return nil, fmt.Errorf("%w: asked for %s, got %s", errWire, hash, tx.Hash())
+	}
+	return tx, g.deps.Verifier.Verify(tx)
+}

@@ -1,0 +1,172 @@
+package gossip
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// mergeBytes bounds what a worker hands to the pool at once: the pool verifies in parallel only inside a call, and peers take turns between calls.
+const mergeBytes = 256 << 10
+
+// enqueue keeps a batch for the pool, or drops it where the peer has too much waiting.
+func (g *Gossip) enqueue(from chain.Peer, batch []byte) {
+	g.mu.Lock()
+	p := g.peer(from)
+	if p == nil || p.queued+len(batch) > g.cfg.QueueBytes {
+		if p != nil {
+			p.lacks = true
+		}
+		g.mu.Unlock()
+		g.stats.dropped.Add(1)
+		ring(g.compareBell)
+		return
+	}
+	p.queue = append(p.queue, batch)
+	p.queued += len(batch)
+	start := !p.busy
+	p.busy = true
+	g.mu.Unlock()
+	if start {
+		g.schedule(p)
+	}
+}
+
+// schedule gives p to a worker. There is room for twice the peers that can be known, so only ghosts of peers that are gone can fill it.
+func (g *Gossip) schedule(p *peer) {
+	select {
+	case g.work <- p:
+	default:
+		g.mu.Lock()
+		p.queue, p.queued, p.busy, p.lacks = nil, 0, false, true
+		g.mu.Unlock()
+		g.stats.dropped.Add(1)
+	}
+}
+
+// receive takes batches into the pool until ctx ends. A peer is with one worker at a time, so its transactions keep their order.
+func (g *Gossip) receive(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-g.work:
+			if more := g.admitQueued(ctx, p); more {
+				g.schedule(p)
+			}
+		}
+	}
+}
+
+// admitQueued takes some of a peer's batches into the pool and tells whether more wait.
+func (g *Gossip) admitQueued(ctx context.Context, p *peer) (more bool) {
+	g.mu.Lock()
+	n, size := 0, 0
+	for n < len(p.queue) && (n == 0 || size+len(p.queue[n]) <= mergeBytes) {
+		size += len(p.queue[n])
+		n++
+	}
+	batches := p.queue[:n:n]
+	p.queue = p.queue[n:]
+	if len(p.queue) == 0 {
+		p.queue = nil
+	}
+	g.mu.Unlock()
+
+	var raws [][]byte
+	for _, b := range batches {
+		some, err := decodeTxs(b, maxBatchTxs, false)
+		if err != nil {
+			g.deps.Network.Report(p.id, misbehaviour, "gossip: batch: "+err.Error())
+			continue
+		}
+		if raws == nil {
+			raws = some
+		} else {
+			raws = append(raws, some...)
+		}
+	}
+	g.admit(ctx, p.id, raws)
+
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p.queued -= size
+	p.busy = len(p.queue) > 0
+	return p.busy
+}
+
+// admit hands a peer's transactions to the pool, passes on what is new and judges the peer by what is bad. full tells that the pool had no room.
+func (g *Gossip) admit(ctx context.Context, from chain.Peer, raws [][]byte) (full bool) {
+	if len(raws) == 0 {
+		return false
+	}
+	// The pool keeps raw bytes for as long as a transaction waits. A copy of its own per transaction costs a thousandth of its verification and
+	// keeps one that waits long from holding the memory of a whole message.
+	own := make([][]byte, len(raws))
+	for i, raw := range raws {
+		own[i] = bytes.Clone(raw)
+	}
+	txs, errs := g.deps.Pool.AddBatch(ctx, own, false)
+	fresh := txs[:0]
+	var bad, crowded int
+	var worst error
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			fresh = append(fresh, txs[i])
+		case invalid(err):
+			bad, worst = bad+1, err
+		case g.deps.Full(err):
+			crowded++
+		}
+	}
+	g.stats.received.Add(uint64(len(raws)))
+	g.stats.admitted.Add(uint64(len(fresh)))
+	g.stats.refused.Add(uint64(bad))
+	g.stats.noRoom.Add(uint64(crowded))
+	if bad > 0 {
+		g.deps.Network.Report(from, misbehaviour, fmt.Sprintf("gossip: %d of %d transactions are invalid: %v", bad, len(raws), worst))
+	}
+	if crowded > 0 {
+		g.mu.Lock()
+		if p := g.peers[from]; p != nil {
+			p.lacks = true
+		}
+		g.mu.Unlock()
+		ring(g.compareBell)
+	}
+	g.passOn(ctx, from, fresh)
+	return crowded > 0
+}
+
+// passOn hands new transactions of a peer to the sender where somebody needs them. What it skips by the links as they are now is in the pool
+// already, so a later change of links finds it by comparison.
+func (g *Gossip) passOn(ctx context.Context, from chain.Peer, txs []*chain.Tx) {
+	if len(txs) == 0 {
+		return
+	}
+	g.mu.Lock()
+	needed := len(g.targets(from)) > 0
+	g.mu.Unlock()
+	if !needed {
+		return
+	}
+	select {
+	case g.relays <- relay{from, txs}:
+	case <-ctx.Done():
+	}
+}
+
+// invalid tells errors that make a transaction worthless on every node of the chain, so that no honest node sends it.
+func invalid(err error) bool {
+	for _, bad := range []error{chain.ErrTxEncoding, chain.ErrTxTooLarge, chain.ErrTxType, chain.ErrBlobTx, chain.ErrChainID, chain.ErrUnprotectedTx,
+		chain.ErrTxSignature, chain.ErrTxKind, chain.ErrTipAboveFeeCap} {
+		if errors.Is(err, bad) {
+			return true
+		}
+	}
+	return false
+}
