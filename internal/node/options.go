@@ -7,6 +7,9 @@ import (
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/order"
+	"github.com/jialing-chain/jialing/internal/pool"
+	"github.com/jialing-chain/jialing/internal/store"
 )
 
 // Options replace a node's surroundings, for simulations and tests. The zero value is a real node.
@@ -22,4 +25,14 @@ type Options struct {
 	Now func() time.Time
 	// Headless opens no port.
 	Headless bool
+	// Watch is given the stages of each run when they begin to work, and nil before the ledger closes: what looks inside has let go of them when that
+	// call returns. It may be called by any goroutine, one at a time.
+	Watch func(*Stages)
+}
+
+// Stages are what works inside a node, for simulations and tests.
+type Stages struct {
+	Store  *store.Store
+	Pool   *pool.Pool
+	Engine order.Engine
 }
