@@ -191,14 +191,60 @@ func TestPercentile(t *testing.T) {
 	require.Zero(t, percentile(nil, 50))
 }
 
-func TestStageSeconds(t *testing.T) {
+func TestMetrics(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Write([]byte("# HELP x\njialing_stage_seconds_total{stage=\"execute\"} 1.5\njialing_stage_seconds_total{stage=\"store\"} 2e-1\njialing_height 3\n"))
+		w.Write([]byte("# HELP x\njialing_stage_seconds_total{stage=\"execute\"} 1.5\njialing_stage_seconds_total{stage=\"store\"} 2e-1\njialing_height 3\n" +
+			"jialing_p2p_sent_bytes_total{protocol=\"tx\"} 100\njialing_p2p_sent_bytes_total{protocol=\"bft\"} 20\n"))
 	}))
 	defer server.Close()
-	got, err := stageSeconds(t.Context(), server.URL)
+	c := cluster{{http: server.URL}, nil, {http: server.URL}}
+	got, err := c.metrics(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, map[string]float64{"execute": 1.5, "store": 0.2}, got)
+	require.Equal(t, 6.0, got["jialing_height"], "added up over the nodes that run")
+	require.Equal(t, map[string]float64{"execute": 3, "store": 0.4}, stageSeconds(got))
+	sent, err := sentBytes(got)
+	require.NoError(t, err)
+	require.Equal(t, map[string]float64{`sent protocol="tx"`: 200, `sent protocol="bft"`: 40}, sent)
+	_, err = sentBytes(map[string]float64{"jialing_height": 3})
+	require.ErrorContains(t, err, sentMetric, "no metric is no zero")
+}
+
+func TestMachineStat(t *testing.T) {
+	busy, idle, err := parseMachineStat("cpu  100 10 50 700 30 5 5 20 0 0\ncpu0 1 2 3")
+	require.NoError(t, err)
+	require.Equal(t, 1900*time.Millisecond, busy)
+	require.Equal(t, 7300*time.Millisecond, idle, "waiting for the disk is idle")
+	_, _, err = parseMachineStat("intr 1")
+	require.Error(t, err)
+	at := time.Now()
+	before := usage{at: at}
+	after := usage{at: at.Add(10 * time.Second), nodes: 14 * time.Second, generator: 4 * time.Second, busy: 19 * time.Second, idle: time.Second}
+	got := after.since(before)
+	require.InDelta(t, 1.4, got.Nodes, 1e-9)
+	require.InDelta(t, 0.1, got.Others, 1e-9)
+	require.InDelta(t, 0.1, got.Idle, 1e-9)
+}
+
+func TestLongestGap(t *testing.T) {
+	kill := time.Now()
+	p := &pulse{}
+	for _, ms := range []int{-2000, -100, -50, 10, 400, 1100, 1110} {
+		p.at = append(p.at, kill.Add(time.Duration(ms)*time.Millisecond))
+	}
+	require.Equal(t, 700*time.Millisecond, p.longestGap(kill), "what was before the kill does not count")
+	require.Equal(t, 390*time.Millisecond, (&pulse{at: p.at[:5]}).longestGap(kill))
+	require.Equal(t, 60*time.Millisecond, (&pulse{at: p.at[:4]}).longestGap(kill), "the gap that the kill is in does")
+}
+
+func TestNodeFolders(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"node10", "node2", "node1"} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name, "node.toml"), nil, 0o600))
+	}
+	got, err := nodeFolders(dir)
+	require.NoError(t, err)
+	require.Equal(t, []string{filepath.Join(dir, "node1"), filepath.Join(dir, "node2"), filepath.Join(dir, "node10")}, got)
 }
 
 func TestReport(t *testing.T) {
@@ -206,6 +252,7 @@ func TestReport(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int{10, 20}, s.Accounts)
 	r := newReport(s, 10)
+	require.Nil(t, r.Network)
 	r.TxsPerSecond, r.Split["pool"], r.Split["store"] = 12345, 1, 2
 	path, err := r.save(t.TempDir())
 	require.NoError(t, err)
@@ -221,15 +268,28 @@ func TestReport(t *testing.T) {
 	require.NoError(t, printTable(&out, []*report{r, &back}))
 	require.Contains(t, out.String(), "12345")
 	require.Less(t, bytes.Index(out.Bytes(), []byte("  store  ")), bytes.Index(out.Bytes(), []byte("  pool  ")), "the dearest first")
+	require.NotContains(t, out.String(), "idle: %", "a section that was not run has no figures")
+
+	s, err = parse([]string{"-nodes", "4", "-sections", "leader,away"})
+	require.NoError(t, err)
+	r = newReport(s, 10)
+	r.Network.LeaderKills = faults{TxsPerSecond: 200, PauseMillis: []float64{1500, 700, 900}, CatchUpSeconds: []float64{1, 2, 1}}
+	out.Reset()
+	require.NoError(t, printTable(&out, []*report{r}))
+	require.Contains(t, out.String(), "900.0 / 1500")
+	require.NotContains(t, out.String(), "committed tx/s")
+	require.NotContains(t, out.String(), "follower")
 }
 
 func TestRefusedSettings(t *testing.T) {
 	for text, args := range map[string][]string{
-		"-accounts": {"-accounts", "many"},
-		"-batch":    {"-batch", "0"},
-		"-nodes":    {"-nodes", "4"},
-		"-window":   {"-window", "10"},
-		"-latency":  {"-latency", "1ms"},
+		"-accounts":  {"-accounts", "many"},
+		"-batch":     {"-batch", "0"},
+		"-nodes":     {"-nodes", "32"},
+		"-sections":  {"-sections", "speed"},
+		"at least 4": {"-nodes", "1", "-sections", "load,leader"},
+		"-window":    {"-window", "10"},
+		"-latency":   {"-latency", "1ms"},
 	} {
 		_, err := parse(args)
 		require.ErrorContains(t, err, text)
@@ -240,6 +300,15 @@ func TestRefusedSettings(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int{77}, s.Accounts)
 	require.Equal(t, 5000, s.Txs)
+	require.Equal(t, []string{"load"}, s.Sections)
+	t.Setenv("NODES", "4")
+	t.Setenv("ACCOUNTS", "")
+	t.Setenv("TXS", "")
+	s, err = parse(nil)
+	require.NoError(t, err)
+	require.Equal(t, allSections, s.Sections)
+	require.Equal(t, []int{100_000}, s.Accounts)
+	require.Equal(t, 50_000, s.Txs)
 }
 
 func TestFundedChainIsKept(t *testing.T) {

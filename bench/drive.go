@@ -21,19 +21,23 @@ type load struct {
 	rate float64
 	// patience is how long there may be no block; 0 is headTimeout.
 	patience time.Duration
+	// final asks for the latencies until finality on another node than the one that was sent to.
+	final bool
 }
 
 // outcome is what became of a load, all of whose transactions are in blocks.
 type outcome struct {
-	first, last time.Time // first send, arrival of the last block
+	first, last time.Time // first send; arrival of the last block, on a network at the last of the nodes
 	from, to    uint64    // heights: the blocks (from, to]
 	latencies   []time.Duration
 	gas         uint64
+	// finals are the latencies until a receipt of the block, which is final, came from the node next to the one that was sent to.
+	finals []time.Duration
 }
 
 func (o *outcome) seconds() float64 { return o.last.Sub(o.first).Seconds() }
 
-// drive sends the load to the nodes in turn and returns when all of it is in blocks of the first one. A refused transaction, one that is in no
+// drive sends the load to the nodes in turn and returns when all of it is in blocks of all of them. A refused transaction, one that is in no
 // block, and one that nobody sent are errors.
 func drive(ctx context.Context, nodes []string, l load) (*outcome, error) {
 	view, err := dialView(ctx, nodes[0])
@@ -46,6 +50,7 @@ func drive(ctx context.Context, nodes []string, l load) (*outcome, error) {
 		if senders[i], err = dialSender(ctx, nodes[i%len(nodes)]); err != nil {
 			return nil, err
 		}
+		senders[i].node = i % len(nodes)
 		defer senders[i].close()
 	}
 	heads, err := view.subscribe(ctx)
@@ -59,10 +64,34 @@ func drive(ctx context.Context, nodes []string, l load) (*outcome, error) {
 	}
 	d := newDriver(l, start)
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return view.follow(gctx, heads, start, l.patience, d.seen) })
+	var final *finality
+	if l.final {
+		final = newFinality(len(nodes), start)
+		for i, url := range nodes {
+			g.Go(func() error { return final.follow(gctx, i, url) })
+		}
+	}
+	g.Go(func() error {
+		if err := view.follow(gctx, heads, start, l.patience, d.seen); err != nil {
+			return err
+		}
+		if final != nil {
+			final.endAt(d.outcome.to)
+		}
+		return nil
+	})
 	g.Go(func() error { return d.sendAll(gctx, senders) })
 	if err := g.Wait(); err != nil {
 		return nil, fmt.Errorf("%w (%d of %d transactions were in blocks)", err, d.included, len(l.txs))
+	}
+	if len(nodes) > 1 {
+		if err := awaitHeight(ctx, nodes, d.outcome.to); err != nil {
+			return nil, err
+		}
+		d.outcome.last = time.Now()
+	}
+	if final != nil {
+		d.outcome.finals = final.latencies(d)
 	}
 	return &d.outcome, nil
 }
@@ -80,10 +109,14 @@ type driver struct {
 	mu sync.Mutex
 	// due is when each transaction's turn to be sent came, whether or not the sender was in time.
 	due []time.Time
+	// via is the node that each batch was sent to, heights the block of each transaction.
+	via     []int
+	heights []uint64
 }
 
 func newDriver(l load, height uint64) *driver {
-	d := &driver{load: l, index: make(map[common.Hash]int, len(l.txs)), due: make([]time.Time, len(l.txs)), room: make(chan struct{}, l.window/l.batch)}
+	d := &driver{load: l, index: make(map[common.Hash]int, len(l.txs)), due: make([]time.Time, len(l.txs)),
+		heights: make([]uint64, len(l.txs)), room: make(chan struct{}, l.window/l.batch)}
 	d.outcome.from, d.outcome.to = height, height
 	d.outcome.latencies = make([]time.Duration, 0, len(l.txs))
 	for i, tx := range l.txs {
@@ -92,6 +125,7 @@ func newDriver(l load, height uint64) *driver {
 	for at := 0; at < len(l.txs); at += l.batch {
 		d.messages = append(d.messages, batchMessage(l.txs[at:min(at+l.batch, len(l.txs))]))
 	}
+	d.via = make([]int, len(d.messages))
 	for range cap(d.room) {
 		d.room <- struct{}{}
 	}
@@ -109,6 +143,7 @@ func (d *driver) sendAll(ctx context.Context, senders []*sender) error {
 	for _, s := range senders {
 		g.Go(func() error {
 			for i := range next {
+				d.via[i] = s.node
 				if err := s.send(ctx, d.messages[i]); err != nil {
 					return err
 				}
@@ -179,6 +214,7 @@ func (d *driver) seen(b seen) (enough bool, err error) {
 			return false, fmt.Errorf("block %d holds %s, which we did not send, or which was in a block before", b.Number, hash)
 		}
 		delete(d.index, hash)
+		d.heights[i] = uint64(b.Number)
 		d.outcome.latencies = append(d.outcome.latencies, b.at.Sub(d.due[i]))
 	}
 	d.mu.Unlock()

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -21,18 +23,57 @@ type fakeNode struct {
 	blocks []block
 	heads  []chan head
 
-	refuse, fail map[common.Hash]bool
+	known, refuse, fail map[common.Hash]bool
 	// instead is called in place of taking a transaction into a block.
 	instead map[common.Hash]func()
+	// unfinal is how many questions for the status are answered with the block before the last one as final.
+	unfinal int
 }
 
 func startFake(t *testing.T) (*fakeNode, []string) {
-	n := &fakeNode{blocks: make([]block, 1), refuse: map[common.Hash]bool{}, fail: map[common.Hash]bool{}, instead: map[common.Hash]func(){}}
+	n, servers := startFakes(t, 1)
+	return n, []string{"ws" + strings.TrimPrefix(servers[0].URL, "http")}
+}
+
+// startFakes is a network whose nodes agree because they are one.
+func startFakes(t *testing.T, nodes int) (*fakeNode, []*httptest.Server) {
+	n := &fakeNode{blocks: make([]block, 1), known: map[common.Hash]bool{}, refuse: map[common.Hash]bool{}, fail: map[common.Hash]bool{}, instead: map[common.Hash]func(){}}
 	server := rpc.NewServer()
 	require.NoError(t, server.RegisterName("eth", n))
-	http := httptest.NewServer(server.WebsocketHandler([]string{"*"}))
-	t.Cleanup(func() { server.Stop(); http.Close() })
-	return n, []string{"ws" + strings.TrimPrefix(http.URL, "http")}
+	require.NoError(t, server.RegisterName("jl", (*fakeStatus)(n)))
+	socket := server.WebsocketHandler([]string{"*"})
+	var out []*httptest.Server
+	for range nodes {
+		out = append(out, httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Upgrade") != "" {
+				socket.ServeHTTP(w, r)
+				return
+			}
+			server.ServeHTTP(w, r)
+		})))
+		t.Cleanup(out[len(out)-1].Close)
+	}
+	t.Cleanup(server.Stop)
+	return n, out
+}
+
+type fakeStatus fakeNode
+
+func (f *fakeStatus) Status() map[string]any {
+	n := (*fakeNode)(f)
+	head := n.BlockNumber()
+	final := head
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.unfinal > 0 {
+		n.unfinal--
+		final = max(final, 1) - 1
+	}
+	return map[string]any{"height": head, "finalized": final, "engineStatus": map[string]any{"Leader": 2, "View": 7}}
+}
+
+func (n *fakeNode) GetTransactionReceipt(hash common.Hash) map[string]any {
+	return map[string]any{"transactionHash": hash}
 }
 
 type refusal struct{}
@@ -52,11 +93,23 @@ func (n *fakeNode) SendRawTransaction(raw hexutil.Bytes) (common.Hash, error) {
 		n.instead[hash]()
 		return hash, nil
 	default:
+		if !n.first(hash) {
+			return hash, errors.New("already known")
+		}
 		n.include(hash)
 		return hash, nil
 	}
 }
 
+func (n *fakeNode) first(hash common.Hash) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	known := n.known[hash]
+	n.known[hash] = true
+	return !known
+}
+
+// include makes a block of a transaction, as TestDrive's foreign case does of one that was never sent.
 func (n *fakeNode) include(hash common.Hash) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -185,4 +238,72 @@ func TestDriveSaysWhatWentWrong(t *testing.T) {
 		_, err := drive(t.Context(), []string{"ws://127.0.0.1:1"}, load{txs: txs, batch: 10, connections: 1, window: 100})
 		require.ErrorContains(t, err, "connect to ws://127.0.0.1:1")
 	})
+}
+
+// TestFinalLatency: with several nodes every transfer has a latency until a final receipt on another node, no shorter than to the block.
+func TestFinalLatency(t *testing.T) {
+	n, servers := startFakes(t, 3)
+	n.unfinal = 5
+	var urls []string
+	for _, s := range servers {
+		urls = append(urls, "ws"+strings.TrimPrefix(s.URL, "http"))
+	}
+	o, err := drive(t.Context(), urls, load{txs: someTransfers(t, 95), batch: 10, connections: 3, window: 60, rate: 2000, final: true})
+	require.NoError(t, err)
+	require.Len(t, o.finals, 95)
+	for _, l := range o.finals {
+		require.Positive(t, l)
+	}
+}
+
+// TestBackgroundLoad: when a node dies under the load, its batches go to the others and every one of them ends in a block.
+func TestBackgroundLoad(t *testing.T) {
+	n, servers := startFakes(t, 4)
+	b := &bench{settings: &settings{Rate: 2000}, report: &report{}, holders: newHolders(50, 1), payments: newPayments(50, 1), token: newToken(common.Address{1}, 50)}
+	for _, s := range servers {
+		b.nodes = append(b.nodes, &process{http: s.URL, ws: "ws" + strings.TrimPrefix(s.URL, "http")})
+	}
+	reach := func(ctx context.Context, blocks int) error {
+		for int(n.BlockNumber()) < blocks {
+			if err := sleepUntil(ctx, time.Now().Add(time.Millisecond)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var sent *background
+	require.NoError(t, b.underLoad(t.Context(), func(ctx context.Context, l *background) error {
+		sent = l
+		if err := reach(ctx, 50); err != nil {
+			return err
+		}
+		servers[2].CloseClientConnections()
+		servers[2].Close()
+		if err := reach(ctx, 150); err != nil {
+			return err
+		}
+		l.remove(2)
+		b.nodes[2] = nil
+		leader, err := b.leader(ctx, 0)
+		require.Equal(t, 1, leader)
+		if err != nil {
+			return err
+		}
+		return reach(ctx, 200)
+	}))
+	require.GreaterOrEqual(t, sent.sent, 200)
+	require.EqualValues(t, sent.sent, n.BlockNumber(), "a block for each")
+	require.Equal(t, sent.sent, b.committed)
+}
+
+// TestPulse: a pause is what the blocks of a real subscription leave.
+func TestPulse(t *testing.T) {
+	n, nodes := startFake(t)
+	p, err := watchPulse(t.Context(), nodes[0])
+	require.NoError(t, err)
+	defer p.close()
+	n.include(common.Hash{1})
+	require.NoError(t, p.after(t.Context(), time.Now().Add(-time.Hour)))
+	require.Len(t, p.at, 1)
+	require.Zero(t, p.longestGap(p.at[0].Add(-time.Second)), "one block has no gap")
 }

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// funded is a folder that keeps the chain as it is after funding, because funding a million holders takes longer than measuring them. It is
+// funded is a folder that keeps the chain, the folders of all its nodes, as it is after funding, because funding a million holders takes longer than measuring them. It is
 // bound to the node's program: another one may write another format.
 type funded struct {
 	dir string
@@ -30,7 +30,7 @@ func fundedFolder(s *settings, accounts int) (funded, error) {
 		return funded{}, fmt.Errorf("read the node's program: %w", err)
 	}
 	fmt.Fprintf(h, "%x", funderCode)
-	name := fmt.Sprintf("funded-%d-%d-", accounts, s.Seed)
+	name := fmt.Sprintf("funded-%d-%d-%d-", s.Nodes, accounts, s.Seed)
 	return funded{filepath.Join(s.Out, fmt.Sprintf("%s%x", name, h.Sum(nil)[:8])), filepath.Join(s.Out, name+"*")}, nil
 }
 
@@ -38,6 +38,10 @@ func fundedFolder(s *settings, accounts int) (funded, error) {
 func (f funded) restore(dir string) (found bool, err error) {
 	if _, err := os.Stat(f.dir); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
+	}
+	// cp copies into a folder that exists.
+	if err := os.RemoveAll(dir); err != nil {
+		return true, err
 	}
 	return true, copyFolder(f.dir, dir)
 }

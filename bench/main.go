@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,7 +31,21 @@ type settings struct {
 	Reuse   bool
 	Keep    bool
 	Profile bool
+
+	// Sections are what is measured, see allSections.
+	Sections []string
+	// Rate is the load of the sections with faults in transactions per second; 0 takes half of what load measured, or defaultRate without it.
+	Rate float64
+	// LeaderKills and FollowerKills are how often each is done.
+	LeaderKills, FollowerKills int
+	// Away is how long a node is down in the section away; Idle is how long an idle network is watched.
+	Away, Idle time.Duration
 }
+
+// allSections are the parts of a run, in their order. A chain of one node has load and idle.
+var allSections = []string{"load", "idle", "leader", "follower", "away"}
+
+func (s *settings) has(section string) bool { return slices.Contains(s.Sections, section) }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -48,20 +63,26 @@ func main() {
 	}
 }
 
-// parse takes the defaults of ACCOUNTS, TXS and NODES from the environment, where make puts the variables of its command line.
+// parse takes the defaults of ACCOUNTS, TXS, NODES and SECTIONS from the environment, where make puts the variables of its command line.
 func parse(args []string) (*settings, error) {
 	s := &settings{}
-	var accounts string
+	var accounts, sections string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&s.Binary, "bin", "bin/jialing", "the node's program")
 	f.StringVar(&s.Out, "out", "bench/out", "folder of the reports, and of the chains while they run")
-	f.StringVar(&accounts, "accounts", env("ACCOUNTS", "100000,1000000"), "token holders, one run for each number")
-	f.IntVar(&s.Txs, "txs", envInt("TXS", 200_000), "transfers of the saturated phase")
-	f.IntVar(&s.Nodes, "nodes", envInt("NODES", 1), "nodes of the chain")
+	f.StringVar(&accounts, "accounts", os.Getenv("ACCOUNTS"), "token holders, one run for each number (default 100000,1000000; 100000 where there are several nodes)")
+	f.IntVar(&s.Txs, "txs", envInt("TXS", 0), "transfers of the saturated phase (default 200000 over the number of nodes)")
+	f.IntVar(&s.Nodes, "nodes", envInt("NODES", 1), "nodes of the chain, all of them validators")
+	f.StringVar(&sections, "sections", os.Getenv("SECTIONS"), "what to measure, of "+strings.Join(allSections, ",")+" (default load; all where there are several nodes)")
+	f.Float64Var(&s.Rate, "rate", 0, "transfers per second while nodes are killed (default half of what load measured, or 200)")
+	f.IntVar(&s.LeaderKills, "leader-kills", 20, "how often the leader is killed")
+	f.IntVar(&s.FollowerKills, "follower-kills", 5, "how often another node is")
+	f.DurationVar(&s.Away, "away", time.Minute, "how long a node is away before it catches up")
+	f.DurationVar(&s.Idle, "idle", 30*time.Second, "how long the idle network is watched")
 	f.IntVar(&s.Batch, "batch", 100, "transactions in one JSON-RPC batch")
 	f.IntVar(&s.Connections, "connections", 4, "WebSocket connections that send")
 	f.IntVar(&s.Window, "window", 20_000, "transactions sent and not yet in a block, at most")
-	f.IntVar(&s.Warmup, "warmup", 20_000, "transfers before the measured ones: the node has just been started")
+	f.IntVar(&s.Warmup, "warmup", 20_000, "transfers before the measured ones, no more than these: the nodes have just been started")
 	f.DurationVar(&s.Latency, "latency", 10*time.Second, "length of the phase at half load")
 	f.Int64Var(&s.Seed, "seed", 1, "seed of who pays whom")
 	f.BoolVar(&s.Reuse, "reuse", true, "start from the funded chain that the same program made before, if it is still in -out")
@@ -70,31 +91,66 @@ func parse(args []string) (*settings, error) {
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
+	if err := s.complete(accounts, sections); err != nil {
+		return nil, err
+	}
+	return s, s.validate()
+}
+
+// maxNodes is how many processes the benchmark starts at most; each may take some hundred MiB.
+const maxNodes = 31
+
+// complete fills in what depends on the number of nodes.
+func (s *settings) complete(accounts, sections string) error {
+	if accounts == "" {
+		accounts = "100000"
+		if s.Nodes == 1 {
+			accounts = "100000,1000000"
+		}
+	}
 	for _, a := range strings.Split(accounts, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(a))
 		if err != nil || n < 2 || n > 50_000_000 {
-			return nil, fmt.Errorf("-accounts: %q is no number from 2 to 50000000", a)
+			return fmt.Errorf("-accounts: %q is no number from 2 to 50000000", a)
 		}
 		s.Accounts = append(s.Accounts, n)
 	}
 	switch {
-	case s.Txs < s.Batch || s.Batch < 1 || s.Batch > 1000:
-		return nil, errors.New("-batch must be 1 to 1000 and no more than -txs")
-	case s.Nodes != 1:
-		return nil, errors.New("-nodes: chains of several validators do not exist yet, use 1")
-	case s.Connections < 1 || s.Window < s.Batch*s.Connections:
-		return nil, errors.New("-window must hold a batch for each of the -connections")
-	case s.Warmup < 0 || s.Latency < time.Second:
-		return nil, errors.New("-warmup must not be negative, -latency at least 1s")
+	case sections == "" && s.Nodes == 1:
+		sections = "load"
+	case sections == "":
+		sections = strings.Join(allSections, ",")
 	}
-	return s, nil
+	for _, section := range strings.Split(sections, ",") {
+		if !slices.Contains(allSections, section) {
+			return fmt.Errorf("-sections: %q is none of %s", section, strings.Join(allSections, ", "))
+		}
+		s.Sections = append(s.Sections, section)
+	}
+	if s.Txs == 0 {
+		s.Txs = 200_000 / max(1, s.Nodes)
+	}
+	s.Warmup = min(s.Warmup, s.Txs)
+	s.Connections = max(s.Connections, s.Nodes)
+	return nil
 }
 
-func env(name, def string) string {
-	if v := os.Getenv(name); v != "" {
-		return v
+func (s *settings) validate() error {
+	switch {
+	case s.Nodes < 1 || s.Nodes > maxNodes:
+		return fmt.Errorf("-nodes must be 1 to %d", maxNodes)
+	case s.Nodes < 4 && (s.has("leader") || s.has("follower") || s.has("away")):
+		return errors.New("-sections: a chain goes on without one of its nodes when it has at least 4 (-nodes)")
+	case s.Txs < s.Batch || s.Batch < 1 || s.Batch > 1000:
+		return errors.New("-batch must be 1 to 1000 and no more than -txs")
+	case s.Window < s.Batch*s.Connections:
+		return errors.New("-window must hold a batch for each of the -connections")
+	case s.Warmup < 0 || s.Latency < time.Second || s.Idle < time.Second || s.Away < time.Second:
+		return errors.New("-warmup must not be negative, -latency, -idle and -away at least 1s")
+	case s.Rate < 0 || s.LeaderKills < 1 || s.FollowerKills < 1:
+		return errors.New("-rate must not be negative, -leader-kills and -follower-kills at least 1")
 	}
-	return def
+	return nil
 }
 
 func envInt(name string, def int) int {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,15 +29,12 @@ func (s *settings) measure(ctx context.Context, accounts int) (*report, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	b := &bench{settings: s, dir: filepath.Join(dir, "node1"), report: newReport(s, accounts)}
+	b := &bench{settings: s, dir: dir, report: newReport(s, accounts)}
 	defer b.cleanUp()
-	for _, phase := range []struct {
-		name string
-		run  func(context.Context) error
-	}{
-		{"make the chain", b.makeChain}, {"fund the holders", b.fund}, {"sign", b.sign}, {"warm up", b.warmUp},
-		{"send at full load", b.saturate}, {"send at half load", b.halfLoad}, {"check", b.check}, {"weigh", b.weigh},
-	} {
+	for _, phase := range b.phases() {
+		if len(phase.of) > 0 && !slices.ContainsFunc(phase.of, s.has) {
+			continue
+		}
 		begin := time.Now()
 		fmt.Fprintf(os.Stderr, "%9d accounts: %s … ", accounts, phase.name)
 		if err := phase.run(ctx); err != nil {
@@ -48,10 +47,28 @@ func (s *settings) measure(ctx context.Context, accounts int) (*report, error) {
 	return b.report, nil
 }
 
+// phase is a step of a run; of are the sections that need it, none for one that every run does.
+type phase struct {
+	name string
+	of   []string
+	run  func(context.Context) error
+}
+
+func (b *bench) phases() []phase {
+	load := []string{"load"}
+	return []phase{
+		{"make the chain", nil, b.makeChain}, {"fund the holders", nil, b.fund}, {"sign", load, b.sign}, {"warm up", load, b.warmUp},
+		{"send at full load", load, b.saturate}, {"send at half load", load, b.halfLoad}, {"idle", []string{"idle"}, b.idle},
+		{"kill the leader", []string{"leader"}, b.killLeaders}, {"kill followers", []string{"follower"}, b.killFollowers},
+		{"go away and catch up", []string{"away"}, b.goAway}, {"check", nil, b.check}, {"weigh", load, b.weigh},
+	}
+}
+
 // bench is one run.
 type bench struct {
 	*settings
 	dir    string
+	dirs   []string // of the nodes
 	report *report
 
 	nodes     cluster
@@ -74,10 +91,15 @@ const failPatience = 5 * time.Second
 
 // explain adds the last words of nodes that have ended to an error that they may be the cause of.
 func (b *bench) explain(err error) error {
-	for _, p := range b.nodes {
-		if ended, _ := p.wait(failPatience); ended {
-			err = fmt.Errorf("%w; the node has ended: %s", err, p.lastWords())
+	patience := failPatience
+	for i, p := range b.nodes {
+		if p == nil {
+			continue
 		}
+		if ended, _ := p.wait(patience); ended {
+			err = fmt.Errorf("%w; node %d has ended: %s", err, i+1, p.lastWords())
+		}
+		patience = 0
 	}
 	return err
 }
@@ -87,19 +109,18 @@ func (b *bench) cleanUp() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
 	if !b.Keep {
-		os.RemoveAll(filepath.Dir(b.dir))
+		os.RemoveAll(b.dir)
 	}
 }
 
-func (b *bench) start(ctx context.Context) error {
-	// The log outlives the chain: it tells why a run failed.
-	log := filepath.Join(b.Out, fmt.Sprintf("node1-%d.log", b.report.Accounts))
-	p, err := startProcess(ctx, b.Binary, b.dir, log, b.Profile)
-	if err != nil {
-		return err
-	}
-	b.nodes = cluster{p}
-	return nil
+func (b *bench) start(ctx context.Context) (err error) {
+	b.nodes, err = startCluster(ctx, b.Binary, b.dirs, b.log, b.Profile)
+	return err
+}
+
+// log is where a node's log goes; it outlives the chain: it tells why a run failed.
+func (b *bench) log(node int) string {
+	return filepath.Join(b.Out, fmt.Sprintf("node%d-%d.log", node+1, b.report.Accounts))
 }
 
 func (b *bench) stop() error {
@@ -108,9 +129,12 @@ func (b *bench) stop() error {
 	return nodes.stop()
 }
 
+// urls are the nodes that run.
 func (b *bench) urls() (out []string) {
 	for _, p := range b.nodes {
-		out = append(out, p.ws)
+		if p != nil {
+			out = append(out, p.ws)
+		}
 	}
 	return out
 }
@@ -123,15 +147,29 @@ func (b *bench) makeChain(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if b.Reuse {
-		found, err := b.funded.restore(b.dir)
-		if found || err != nil {
-			b.report.FundedReused = found
+	for i := range b.Nodes {
+		if err := os.Remove(b.log(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	if err := initChain(ctx, b.Binary, b.dir, b.treasurer.address); err != nil {
+	if b.Reuse {
+		if b.report.FundedReused, err = b.funded.restore(b.dir); err != nil {
+			return err
+		}
+	}
+	if !b.report.FundedReused {
+		if err := initChain(ctx, b.Binary, b.dir, b.Nodes, b.treasurer.address); err != nil {
+			return err
+		}
+	}
+	if b.dirs, err = nodeFolders(b.dir); err != nil {
 		return err
+	}
+	if len(b.dirs) != b.Nodes {
+		return fmt.Errorf("%s holds the folders of %d nodes, %d are due", b.dir, len(b.dirs), b.Nodes)
+	}
+	if b.report.FundedReused {
+		return nil
 	}
 	return b.start(ctx)
 }
@@ -155,7 +193,7 @@ func (b *bench) fund(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if b.weighed, err = weighFolder(ctx, b.Binary, b.dir); err != nil {
+	if b.weighed, err = weighFolders(ctx, b.Binary, b.dirs); err != nil {
 		return err
 	}
 	return b.start(ctx)
@@ -201,16 +239,16 @@ func (b *bench) drive(ctx context.Context, l load) (*outcome, error) {
 
 // saturate sends as fast as the chain takes it, beside the profiler and the yardstick.
 func (b *bench) saturate(ctx context.Context) error {
-	stages, err := stageSeconds(ctx, b.nodes[0].http)
+	metrics, err := b.nodes.metrics(ctx)
 	if err != nil {
 		return err
 	}
-	before, err := b.nodes.cpu()
+	before, err := b.nodes.usage()
 	if err != nil {
 		return err
 	}
 	var o *outcome
-	var cpu time.Duration
+	var after usage
 	profiles := make([]*profile.Profile, len(b.nodes))
 	g, gctx := errgroup.WithContext(ctx)
 	beside, cancel := context.WithCancel(gctx)
@@ -220,7 +258,7 @@ func (b *bench) saturate(ctx context.Context) error {
 		if o, err = drive(gctx, b.urls(), b.full(b.saturated)); err != nil {
 			return err
 		}
-		cpu, err = b.nodes.cpu()
+		after, err = b.nodes.usage()
 		return err
 	})
 	g.Go(func() (err error) {
@@ -239,7 +277,8 @@ func (b *bench) saturate(ctx context.Context) error {
 		return err
 	}
 	b.committed += len(b.saturated)
-	if err := b.takeDown(ctx, o, cpu-before, stages); err != nil {
+	b.report.Cores = after.since(before)
+	if err := b.takeDown(ctx, o, after.nodes-before.nodes, metrics); err != nil {
 		return err
 	}
 	if b.Profile {
@@ -251,19 +290,24 @@ func (b *bench) saturate(ctx context.Context) error {
 }
 
 // takeDown fills the report with the results of the saturated phase.
-func (b *bench) takeDown(ctx context.Context, o *outcome, cpu time.Duration, stagesBefore map[string]float64) error {
+func (b *bench) takeDown(ctx context.Context, o *outcome, cpu time.Duration, metricsBefore map[string]float64) error {
 	r, n := b.report, float64(len(b.saturated))
-	stages, err := stageSeconds(ctx, b.nodes[0].http)
+	metrics, err := b.nodes.metrics(ctx)
 	if err != nil {
 		return err
 	}
-	for stage, after := range stages {
+	stagesBefore := stageSeconds(metricsBefore)
+	for stage, after := range stageSeconds(metrics) {
 		r.StageWallMicros[stage] = (after - stagesBefore[stage]) * 1e6 / n
+	}
+	if b.Nodes > 1 {
+		if err := b.weighTraffic(metricsBefore, metrics); err != nil {
+			return err
+		}
 	}
 	r.TxsPerSecond = n / o.seconds()
 	r.MillionGasPerSecond = float64(o.gas) / 1e6 / o.seconds()
 	r.CPUMicrosPerTx = float64(cpu.Microseconds()) / n
-	r.CPUCores = cpu.Seconds() / o.seconds()
 	r.Blocks = int(o.to - o.from)
 	slices.Sort(o.latencies)
 	r.SaturatedP50Millis, r.SaturatedP99Millis = percentile(o.latencies, 50), percentile(o.latencies, 99)
@@ -288,7 +332,7 @@ func (b *bench) halfLoad(ctx context.Context) error {
 		return err
 	}
 	l := b.full(txs)
-	l.batch, l.rate = halfLoadBatch, rate
+	l.batch, l.rate, l.final = halfLoadBatch, rate, b.Nodes > 1
 	o, err := b.drive(ctx, l)
 	if err != nil {
 		return err
@@ -296,23 +340,30 @@ func (b *bench) halfLoad(ctx context.Context) error {
 	slices.Sort(o.latencies)
 	b.report.HalfLoadTxsPerSecond = float64(len(txs)) / o.seconds()
 	b.report.P50Millis, b.report.P99Millis = percentile(o.latencies, 50), percentile(o.latencies, 99)
+	slices.Sort(o.finals)
+	b.report.FinalP50Millis, b.report.FinalP99Millis = percentile(o.finals, 50), percentile(o.finals, 99)
 	return nil
 }
 
 func (b *bench) check(ctx context.Context) error {
-	return b.token.verifyBalances(ctx, b.urls()[0], b.holders, balanceSample)
+	for _, url := range b.urls() {
+		if err := b.token.verifyBalances(ctx, url, b.holders, balanceSample); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// weigh stops the node, so that everything is in files.
+// weigh stops the nodes, so that everything is in files.
 func (b *bench) weigh(ctx context.Context) error {
 	if err := b.stop(); err != nil {
 		return err
 	}
-	last, err := weighFolder(ctx, b.Binary, b.dir)
+	last, err := weighFolders(ctx, b.Binary, b.dirs)
 	if err != nil {
 		return err
 	}
-	n := float64(b.committed)
+	n := float64(b.committed * b.Nodes) // the report is per node
 	b.report.DiskBytesFunded = b.weighed.folder
 	b.report.DiskBytesPerTx = float64(last.folder-b.weighed.folder) / n
 	for table, bytes := range last.tables {

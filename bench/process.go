@@ -35,13 +35,14 @@ const (
 // startProcess runs the node of dir, whose log goes to a file, and returns once it serves.
 func startProcess(ctx context.Context, binary, dir, log string, profile bool) (*process, error) {
 	p := &process{binary: binary, dir: dir, exited: make(chan error, 1)}
-	args := []string{"start", "--dir", dir, "--http.addr", "127.0.0.1:0", "--json"}
+	args := []string{"start", "--dir", dir, "--http.addr", "127.0.0.1:0", "--json", "--log.level", "info"}
 	if profile {
 		args = append(args, "--pprof.addr", "127.0.0.1:0")
 	}
 	p.cmd = exec.Command(binary, args...)
 	var err error
-	if p.log, err = os.Create(log); err != nil {
+	// Appended to: a node that is killed and started again tells one story.
+	if p.log, err = os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
 		return nil, err
 	}
 	p.cmd.Stderr = p.log
@@ -98,6 +99,17 @@ func (p *process) stop() error {
 		return fmt.Errorf("the node did not end within %s", stopTimeout)
 	case err != nil:
 		return fmt.Errorf("the node did not end well: %w: %s", err, p.lastWords())
+	}
+	return p.log.Close()
+}
+
+// kill ends the node as kill -9 does, and returns when it has ended.
+func (p *process) kill() error {
+	if err := p.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("kill node: %w", err)
+	}
+	if ended, _ := p.wait(stopTimeout); !ended {
+		return fmt.Errorf("the node did not end within %s of kill -9", stopTimeout)
 	}
 	return p.log.Close()
 }
@@ -166,36 +178,4 @@ func (p *process) peakRSS() (int64, error) {
 		}
 	}
 	return 0, errors.New("read the node's memory: no VmHWM")
-}
-
-// cluster is all nodes of the chain.
-type cluster []*process
-
-func (c cluster) cpu() (total time.Duration, err error) {
-	for _, p := range c {
-		t, err := p.cpu()
-		if err != nil {
-			return 0, err
-		}
-		total += t
-	}
-	return total, nil
-}
-
-func (c cluster) peakRSS() (total int64, err error) {
-	for _, p := range c {
-		n, err := p.peakRSS()
-		if err != nil {
-			return 0, err
-		}
-		total += n
-	}
-	return total, nil
-}
-
-func (c cluster) stop() (err error) {
-	for _, p := range c {
-		err = errors.Join(err, p.stop())
-	}
-	return err
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"os/exec"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -92,16 +91,6 @@ func (t *treasurer) sign(to *common.Address, value *big.Int, gas uint64, data []
 	return signed{tx.Hash(), raw}, err
 }
 
-// initChain makes the folder of a one-node chain without fees in which the treasurer is rich.
-func initChain(ctx context.Context, binary, dir string, owner common.Address) error {
-	out, err := exec.CommandContext(ctx, binary, "init", "--dir", dir, "--name", "bench", "--chain-id", fmt.Sprint(chainID), "--fees", "zero",
-		"--alloc", owner.Hex()+"=1000000ether").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("jialing init: %w: %s", err, out)
-	}
-	return nil
-}
-
 // newToken is the token that deploy deploys: the treasurer's first transaction.
 func newToken(owner common.Address, holders int) *token {
 	return &token{chainID: big.NewInt(chainID), address: gethcrypto.CreateAddress(owner, 0), moved: make([]int, holders)}
@@ -132,7 +121,7 @@ func (c *token) deploy(ctx context.Context, nodes []string, t *treasurer, h *hol
 		return err
 	}
 	// One connection and small batches keep the nonces in order; the gas of this many is some blocks' worth.
-	o, err := drive(ctx, nodes[:1], load{txs: txs, batch: 10, connections: 1, window: 400})
+	o, err := drive(ctx, nodes, load{txs: txs, batch: 10, connections: 1, window: 400})
 	if err != nil {
 		return err
 	}

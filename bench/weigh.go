@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// weight is the disk space of a stopped node, in bytes.
+// weight is the disk space of stopped nodes, in bytes.
 type weight struct {
 	folder int64
 	tables map[string]int64
@@ -31,6 +31,22 @@ func weighFolder(ctx context.Context, binary, dir string) (w weight, err error) 
 	}
 	w.folder, err = diskUsage(dir)
 	return w, err
+}
+
+// weighFolders adds up the folders of all nodes.
+func weighFolders(ctx context.Context, binary string, dirs []string) (weight, error) {
+	total := weight{tables: make(map[string]int64)}
+	for _, dir := range dirs {
+		one, err := weighFolder(ctx, binary, dir)
+		if err != nil {
+			return weight{}, err
+		}
+		total.folder += one.folder
+		for table, bytes := range one.tables {
+			total.tables[table] += bytes
+		}
+	}
+	return total, nil
 }
 
 func parseUsage(out []byte) (map[string]int64, error) {

@@ -11,6 +11,8 @@ import (
 // sender is one WebSocket connection that submits batches. Use by one goroutine.
 type sender struct {
 	conn *websocket.Conn
+	// node is the number of the node at the other end.
+	node int
 	// answers holds a token for every unanswered batch; a full one makes send wait.
 	answers chan struct{}
 	failed  chan error
