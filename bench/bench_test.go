@@ -194,7 +194,8 @@ func TestPercentile(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Write([]byte("# HELP x\njialing_stage_seconds_total{stage=\"execute\"} 1.5\njialing_stage_seconds_total{stage=\"store\"} 2e-1\njialing_height 3\n" +
-			"jialing_p2p_sent_bytes_total{protocol=\"tx\"} 100\njialing_p2p_sent_bytes_total{protocol=\"bft\"} 20\n"))
+			"jialing_p2p_bytes_total{direction=\"out\",protocol=\"tx\"} 100\njialing_p2p_bytes_total{direction=\"out\",protocol=\"bft\"} 20\n" +
+			"jialing_p2p_bytes_total{direction=\"in\",protocol=\"tx\"} 7\n"))
 	}))
 	defer server.Close()
 	c := cluster{{http: server.URL}, nil, {http: server.URL}}
@@ -204,9 +205,21 @@ func TestMetrics(t *testing.T) {
 	require.Equal(t, map[string]float64{"execute": 3, "store": 0.4}, stageSeconds(got))
 	sent, err := sentBytes(got)
 	require.NoError(t, err)
-	require.Equal(t, map[string]float64{`sent protocol="tx"`: 200, `sent protocol="bft"`: 40}, sent)
+	require.Equal(t, map[string]float64{"tx": 200, "bft": 40}, sent)
 	_, err = sentBytes(map[string]float64{"jialing_height": 3})
-	require.ErrorContains(t, err, sentMetric, "no metric is no zero")
+	require.ErrorContains(t, err, bytesMetric, "no metric is no zero")
+}
+
+func TestSockets(t *testing.T) {
+	const out = `0 0 127.0.0.1:35911 127.0.0.1:44748 users:(("jialing",pid=11,fd=5)) cubic bytes_sent:100 bytes_acked:101
+0 0 127.0.0.1:44748 127.0.0.1:35911 users:(("jialing",pid=12,fd=4)) cubic bytes_sent:1000 bytes_retrans:5
+0 0 [::1]:8545 [::1]:50000 users:(("jialing",pid=12,fd=6)) cubic bytes_sent:7000
+0 0 127.0.0.1:50000 127.0.0.1:8545 users:(("bench",pid=99,fd=6)) cubic bytes_sent:7000
+0 0 127.0.0.1:1 127.0.0.1:2 users:(("jialing",pid=11,fd=6)) cubic rto:200
+`
+	total, err := parseSockets([]byte(out), map[string]map[string]bool{"11": {}, "12": {"8545": true}})
+	require.NoError(t, err)
+	require.Equal(t, 1100.0, total, "both ends of the nodes' connection; nothing of clients and other programs")
 }
 
 func TestMachineStat(t *testing.T) {

@@ -17,34 +17,59 @@ func (b *bench) others(node int) (out []int) {
 	return out
 }
 
-// leader asks a node who leads, as a node's number.
-func (b *bench) leader(ctx context.Context, node int) (int, error) {
-	view, err := dialView(ctx, b.nodes[node].ws)
-	if err != nil {
-		return 0, err
+// leaderTimeout is how long a network may be without a leader that its nodes know.
+const leaderTimeout = 30 * time.Second
+
+// leader asks the nodes who leads and who they are, and returns the number of the node that leads.
+func (b *bench) leader(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
+	defer cancel()
+	var views []*chainView
+	for _, p := range b.nodes {
+		view, err := dialView(ctx, p.ws)
+		if err != nil {
+			return 0, err
+		}
+		defer view.close()
+		views = append(views, view)
 	}
-	defer view.close()
-	s, err := view.status(ctx)
-	if err != nil {
-		return 0, err
+	for {
+		led := make(map[uint64]int) // votes of nodes, for the leader that they name
+		node := make(map[uint64]int)
+		for i, view := range views {
+			r, err := view.role(ctx)
+			if err != nil {
+				return 0, err
+			}
+			if r.Validator != nil {
+				node[*r.Validator] = i
+			}
+			if r.Leader != nil {
+				led[*r.Leader]++
+			}
+		}
+		for id, votes := range led {
+			if i, known := node[id]; known && votes > len(views)/2 {
+				return i, nil
+			}
+		}
+		if err := sleepUntil(ctx, time.Now().Add(50*time.Millisecond)); err != nil {
+			return 0, fmt.Errorf("the nodes do not agree on a leader for %s: %v", leaderTimeout, led)
+		}
 	}
-	if s.EngineStatus.Leader == 0 || s.EngineStatus.Leader > uint64(len(b.nodes)) {
-		return 0, fmt.Errorf("node %d says that validator %d leads", node+1, s.EngineStatus.Leader)
-	}
-	return int(s.EngineStatus.Leader) - 1, nil
 }
 
 // killLeaders kills whoever leads, under load, as often as is asked for.
 func (b *bench) killLeaders(ctx context.Context) error {
 	return b.kill(ctx, b.LeaderKills, &b.report.Network.LeaderKills, func(int) (int, error) {
-		return b.leader(ctx, 0)
+		return b.leader(ctx)
 	})
 }
 
 // killFollowers kills nodes that do not lead, in turn.
 func (b *bench) killFollowers(ctx context.Context) error {
 	return b.kill(ctx, b.FollowerKills, &b.report.Network.FollowerKills, func(run int) (int, error) {
-		leader, err := b.leader(ctx, 0)
+		leader, err := b.leader(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -167,7 +192,7 @@ func catchUp(ctx context.Context, node, other string) (behind uint64, err error)
 // goAway kills a follower, keeps it down under load, and brings it back.
 func (b *bench) goAway(ctx context.Context) error {
 	return b.underLoad(ctx, func(ctx context.Context, l *background) error {
-		leader, err := b.leader(ctx, 0)
+		leader, err := b.leader(ctx)
 		if err != nil {
 			return err
 		}

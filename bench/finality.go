@@ -120,10 +120,7 @@ func (f *finality) latencies(d *driver) (out []time.Duration) {
 
 // status is what of jl_status the benchmark needs.
 type status struct {
-	Height       hexutil.Uint64 `json:"height"`
-	Finalized    hexutil.Uint64 `json:"finalized"`
-	Pending      hexutil.Uint64 `json:"pending"`
-	EngineStatus struct{ Leader, View uint64 }
+	Finalized hexutil.Uint64 `json:"finalized"`
 }
 
 func (v *chainView) status(ctx context.Context) (*status, error) {
@@ -132,6 +129,20 @@ func (v *chainView) status(ctx context.Context) (*status, error) {
 		return nil, fmt.Errorf("read the node's status: %w", err)
 	}
 	return s, nil
+}
+
+// role is what of jl_nodeStatus the benchmark needs: validators' numbers, null where there is none.
+type role struct {
+	Validator *uint64 `json:"validator"`
+	Leader    *uint64 `json:"leader"`
+}
+
+func (v *chainView) role(ctx context.Context) (*role, error) {
+	r := new(role)
+	if err := v.rpc.CallContext(ctx, r, "jl_nodeStatus"); err != nil {
+		return nil, fmt.Errorf("read the node's status: %w", err)
+	}
+	return r, nil
 }
 
 // readReceipt fetches the receipt of a block's last transaction.

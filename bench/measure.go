@@ -239,7 +239,7 @@ func (b *bench) drive(ctx context.Context, l load) (*outcome, error) {
 
 // saturate sends as fast as the chain takes it, beside the profiler and the yardstick.
 func (b *bench) saturate(ctx context.Context) error {
-	metrics, err := b.nodes.metrics(ctx)
+	sent, err := b.traffic(ctx)
 	if err != nil {
 		return err
 	}
@@ -278,7 +278,7 @@ func (b *bench) saturate(ctx context.Context) error {
 	}
 	b.committed += len(b.saturated)
 	b.report.Cores = after.since(before)
-	if err := b.takeDown(ctx, o, after.nodes-before.nodes, metrics); err != nil {
+	if err := b.takeDown(ctx, o, after.nodes-before.nodes, sent); err != nil {
 		return err
 	}
 	if b.Profile {
@@ -290,18 +290,18 @@ func (b *bench) saturate(ctx context.Context) error {
 }
 
 // takeDown fills the report with the results of the saturated phase.
-func (b *bench) takeDown(ctx context.Context, o *outcome, cpu time.Duration, metricsBefore map[string]float64) error {
+func (b *bench) takeDown(ctx context.Context, o *outcome, cpu time.Duration, before traffic) error {
 	r, n := b.report, float64(len(b.saturated))
-	metrics, err := b.nodes.metrics(ctx)
+	after, err := b.traffic(ctx)
 	if err != nil {
 		return err
 	}
-	stagesBefore := stageSeconds(metricsBefore)
-	for stage, after := range stageSeconds(metrics) {
+	stagesBefore := stageSeconds(before.metrics)
+	for stage, after := range stageSeconds(after.metrics) {
 		r.StageWallMicros[stage] = (after - stagesBefore[stage]) * 1e6 / n
 	}
 	if b.Nodes > 1 {
-		if err := b.weighTraffic(metricsBefore, metrics); err != nil {
+		if err := b.weighTraffic(before, after); err != nil {
 			return err
 		}
 	}

@@ -68,19 +68,23 @@ func (c cluster) metrics(ctx context.Context) (map[string]float64, error) {
 	return total, nil
 }
 
-// sentMetric is what a node has sent to others, by protocol.
-const sentMetric = "jialing_p2p_sent_bytes_total"
+// bytesMetric is what a node has exchanged with others, by protocol and direction, without framing and encryption.
+const bytesMetric = "jialing_p2p_bytes_total"
 
-// sentBytes is what the nodes have sent each other, by kind. Without the metric it is an error: nothing sent would be a false figure.
+// sentBytes is what the nodes have sent each other, by protocol. Without the metric it is an error: nothing sent would be a false figure.
 func sentBytes(metrics map[string]float64) (map[string]float64, error) {
 	out := make(map[string]float64)
 	for name, value := range metrics {
-		if labels, ok := strings.CutPrefix(name, sentMetric); ok {
-			out["sent "+strings.Trim(labels, "{}")] = value
+		labels, ok := strings.CutPrefix(name, bytesMetric)
+		if !ok || !strings.Contains(labels, `direction="out"`) {
+			continue
 		}
+		_, rest, _ := strings.Cut(labels, `protocol="`)
+		protocol, _, _ := strings.Cut(rest, `"`)
+		out[protocol] += value
 	}
 	if len(out) == 0 {
-		return nil, errors.New("the nodes have no metric " + sentMetric)
+		return nil, errors.New("the nodes have no metric " + bytesMetric)
 	}
 	return out, nil
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"time"
 )
 
@@ -13,6 +16,9 @@ type networkReport struct {
 	SentBytesPerTx       float64            `json:"sentBytesPerTx"`
 	SentBytesPerTxByKind map[string]float64 `json:"sentBytesPerTxByKind"`
 	Traffic              float64            `json:"trafficMultiple"`
+	// WireBytesPerTx and WireTraffic are the same with framing and encryption, as the kernel counts it; 0 where it cannot be asked.
+	WireBytesPerTx float64 `json:"wireBytesPerTx,omitempty"`
+	WireTraffic    float64 `json:"wireTrafficMultiple,omitempty"`
 
 	LeaderKills   faults `json:"leaderKills"`
 	FollowerKills faults `json:"followerKills"`
@@ -37,13 +43,13 @@ type away struct {
 }
 
 // weighTraffic fills in what the nodes sent each other during the saturated phase.
-func (b *bench) weighTraffic(before, after map[string]float64) error {
+func (b *bench) weighTraffic(before, after traffic) error {
 	r, n := b.report.Network, float64(len(b.saturated))
-	kinds, err := sentBytes(after)
+	kinds, err := sentBytes(after.metrics)
 	if err != nil {
 		return err
 	}
-	earlier, err := sentBytes(before)
+	earlier, err := sentBytes(before.metrics)
 	if err != nil {
 		return err
 	}
@@ -58,7 +64,30 @@ func (b *bench) weighTraffic(before, after map[string]float64) error {
 	}
 	r.TxBytes = float64(total) / n
 	r.Traffic = r.SentBytesPerTx / (r.TxBytes * float64(b.Nodes-1))
+	if before.wire > 0 {
+		r.WireBytesPerTx = (after.wire - before.wire) / n
+		r.WireTraffic = r.WireBytesPerTx / (r.TxBytes * float64(b.Nodes-1))
+	}
 	return nil
+}
+
+// traffic is the nodes' counters at a time.
+type traffic struct {
+	metrics map[string]float64
+	// wire is 0 where the kernel cannot be asked.
+	wire float64
+}
+
+func (b *bench) traffic(ctx context.Context) (t traffic, err error) {
+	if t.metrics, err = b.nodes.metrics(ctx); err != nil || b.Nodes == 1 {
+		return t, err
+	}
+	t.wire, err = b.nodes.wireBytes(ctx)
+	if errors.Is(err, errNoSockets) {
+		fmt.Fprintf(os.Stderr, "(no bytes on the wire: %v) ", err)
+		err = nil
+	}
+	return t, err
 }
 
 // idleSettle is how long the nodes get to finish what a load left them: compactions, journals.

@@ -91,6 +91,9 @@ func (t *table) load(nodes int) {
 		t.number("sent between nodes, bytes/tx", func(r *report) float64 { return r.Network.SentBytesPerTx })
 		t.row("  over size × (nodes − 1)", func(r *report) string { return strconv.FormatFloat(r.Network.Traffic, 'f', 2, 64) })
 		t.parts("  ", func(r *report) map[string]float64 { return r.Network.SentBytesPerTxByKind })
+		t.row("  on the wire, framed and encrypted", func(r *report) string {
+			return format(r.Network.WireBytesPerTx) + " = " + strconv.FormatFloat(r.Network.WireTraffic, 'f', 2, 64)
+		})
 	}
 	t.parts("wall µs/tx: ", func(r *report) map[string]float64 { return r.StageWallMicros })
 	t.number("peak RSS MiB, all nodes", func(r *report) float64 { return float64(r.PeakRSSBytes) / (1 << 20) })
