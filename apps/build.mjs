@@ -19,7 +19,11 @@ const wanted = {
   "apps/token/JialingToken.sol": ["JialingToken"],
   "apps/evidence/Evidence.sol": ["Evidence"],
   "test/clients/contract/Probe.sol": ["Probe", "Delegate"],
+  "internal/govern/contract/Validators.sol": ["Validators"],
 };
+
+// Contracts that the genesis holds: nobody deploys them, so their artifact has the code that runs as well.
+const inGenesis = ["Validators"];
 
 const settings = {
   optimizer: { enabled: true, runs: 200 },
@@ -44,7 +48,7 @@ function readImport(path) {
 function compile() {
   const sources = {};
   for (const path of Object.keys(wanted)) sources[path] = { content: readFileSync(join(root, path), "utf8") };
-  const outputSelection = { "*": { "*": ["abi", "evm.bytecode.object"] } };
+  const outputSelection = { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } };
   const input = { language: "Solidity", sources, settings: { ...settings, outputSelection } };
   const output = JSON.parse(solc.compile(JSON.stringify(input), { import: readImport }));
   if (output.errors?.length) throw new Error(output.errors.map((e) => e.formattedMessage).join("\n"));
@@ -61,6 +65,7 @@ function compile() {
         abi,
         bytecode: "0x" + evm.bytecode.object,
       };
+      if (inGenesis.includes(name)) artifact.deployedBytecode = "0x" + evm.deployedBytecode.object;
       artifacts.set(artifactPath(source, name), JSON.stringify(artifact, null, 2) + "\n");
     }
   }

@@ -1,0 +1,164 @@
+package govern
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+)
+
+// Source is the durable chain. Safe for concurrent use.
+type Source interface {
+	// Head is the last durable block's header.
+	Head() *chain.Header
+	// ValidatorsAt is the set of any height up to ActivationDelay above the head.
+	ValidatorsAt(height uint64) (chain.ValidatorSet, error)
+	// State is the state after the durable block at height; the head's can always be read.
+	State(height uint64) (chain.State, error)
+}
+
+// Tracker says who rules at every height. Executed is for one goroutine, everything else is safe for concurrent use.
+type Tracker struct {
+	src   Source
+	suite crypto.Suite
+	// fixed: the engine has no contract, the founding set rules for ever.
+	fixed bool
+
+	mu       sync.Mutex
+	executed uint64
+	// newest is the set that the last executed block leaves, with its hash and, in members, with names and endpoints.
+	newest  chain.ValidatorSet
+	hash    crypto.Hash
+	members []Member
+	// pending are the changes by executed blocks that may not be durable yet, ascending: a handful, the blocks between execute and store.
+	pending []chain.SetChange
+	moved   chan struct{} // closed and replaced when executed moves
+}
+
+// NewTracker continues at src's head. It fails where the store's sets and the state contradict each other: one of them is damaged.
+func NewTracker(g *chain.Genesis, suite crypto.Suite, src Source) (*Tracker, error) {
+	head := src.Head().Number.Uint64()
+	newest, err := src.ValidatorsAt(head + chain.ActivationDelay)
+	if err != nil {
+		return nil, fmt.Errorf("read validators: %w", err)
+	}
+	t := &Tracker{src: src, suite: suite, fixed: g.Consensus.Engine != chain.BFT, executed: head, newest: newest, hash: newest.Hash(suite),
+		moved: make(chan struct{})}
+	if t.fixed {
+		for i, v := range newest {
+			t.members = append(t.members, Member{Validator: v, Name: g.Validators[i].Name, Endpoint: g.Validators[i].Endpoint})
+		}
+		return t, nil
+	}
+	st, err := src.State(head)
+	if err != nil {
+		return nil, fmt.Errorf("read validators: %w", err)
+	}
+	set, members, err := Read(st)
+	if err != nil {
+		return nil, fmt.Errorf("read validators: %w", err)
+	}
+	if set.Hash(suite) != t.hash {
+		return nil, fmt.Errorf("%w: after block %d it names validator set %s, the ledger recorded %s", ErrState, head, set.Hash(suite), t.hash)
+	}
+	t.members = members
+	return t, nil
+}
+
+// Executed looks at what a block wrote, st being the state after it, and returns the validator set that the block changed, nil when it changed
+// none. Heights come in order, from the one above the head at start on. It costs nothing but a look for the contract's account in writes.
+func (t *Tracker) Executed(height uint64, writes chain.WriteSet, st chain.State) (*chain.SetChange, error) {
+	var change *chain.SetChange
+	newest, hash, members := t.newest, t.hash, t.members // this goroutine alone writes them
+	if height != t.executed+1 {
+		return nil, fmt.Errorf("govern: block %d is executed after block %d", height, t.executed)
+	}
+	if !t.fixed && changes(writes) {
+		set, read, err := Read(st)
+		if err != nil {
+			return nil, fmt.Errorf("read validators after block %d: %w", height, err)
+		}
+		members = read
+		if h := set.Hash(t.suite); h != hash {
+			newest, hash = set, h
+			change = &chain.SetChange{From: height + chain.ActivationDelay, Set: set}
+		}
+	}
+	durable := t.src.Head().Number.Uint64()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.executed, t.newest, t.hash, t.members = height, newest, hash, members
+	t.pending = slices.DeleteFunc(t.pending, func(c chain.SetChange) bool { return c.From <= durable+chain.ActivationDelay })
+	if change != nil {
+		t.pending = append(t.pending, *change)
+	}
+	close(t.moved)
+	t.moved = make(chan struct{})
+	return change, nil
+}
+
+// At is the set that orders and attests height. It waits until the block that settles it is executed here, or until ctx ends. Callers must not
+// alter it.
+func (t *Tracker) At(ctx context.Context, height uint64) (chain.ValidatorSet, error) {
+	for {
+		set, moved, err := t.look(height)
+		if set != nil || err != nil {
+			return set, err
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("validators of height %d: %w", height, ctx.Err())
+		}
+	}
+}
+
+// Of is At without waiting: nil when the set is not settled yet, or cannot be read. Callers must not alter it.
+func (t *Tracker) Of(height uint64) chain.ValidatorSet {
+	set, _, err := t.look(height)
+	if err != nil {
+		return nil
+	}
+	return set
+}
+
+// Members are the validators that the last executed block leaves, by ascending id: those who rule now or, after a change, soon. Callers must not
+// alter them.
+func (t *Tracker) Members() []Member {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.members
+}
+
+// look returns the set of height, or nil and what is closed when it may have become known.
+func (t *Tracker) look(height uint64) (chain.ValidatorSet, <-chan struct{}, error) {
+	t.mu.Lock()
+	executed, moved := t.executed, t.moved
+	for i := len(t.pending) - 1; i >= 0; i-- {
+		if c := t.pending[i]; c.From <= height && height <= executed+chain.ActivationDelay {
+			t.mu.Unlock()
+			return c.Set, nil, nil
+		}
+	}
+	t.mu.Unlock()
+	if height > executed+chain.ActivationDelay {
+		return nil, moved, nil
+	}
+	// No block between the durable head and the last executed one changes the set up to height, so it is the one that the head has settled last.
+	set, err := t.src.ValidatorsAt(min(height, t.src.Head().Number.Uint64()+chain.ActivationDelay))
+	if err != nil {
+		return nil, nil, fmt.Errorf("validators of height %d: %w", height, err)
+	}
+	return set, nil, nil
+}
+
+// changes tells whether a block's writes changed any validator: the contract writes the change slot then and only then.
+func changes(writes chain.WriteSet) bool {
+	i, found := slices.BinarySearchFunc(writes, Address, func(c chain.AccountChange, a common.Address) int { return c.Address.Cmp(a) })
+	return found && slices.ContainsFunc(writes[i].Slots, func(s chain.SlotChange) bool { return s.Key == number(slotChange) })
+}
