@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -21,7 +22,8 @@ func TestMain(m *testing.M) {
 // Each file of testdata is a transcript: commands with what they must print and whether they fail.
 //
 // Beyond testscript's own commands: startnode DIR [FLAG...] runs a node and sets $RPC and $WS; stopnode stops it and wants a clean end; killnode
-// kills it; exit CODE COMMAND... wants that exit code; match VAR REGEXP takes the first group found in the last stdout; listen VAR takes a port.
+// kills it; exit CODE COMMAND... wants that exit code; match VAR REGEXP takes the first group found in the last stdout; listen VAR takes a port; portof VAR ADDR is the
+// port of an address; ports VAR... finds consecutive free ones.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata",
@@ -29,6 +31,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"startnode": startNode, "stopnode": stopNode, "killnode": killNode, "exit": wantExit, "match": match, "listen": listen,
+			"portof": portOf, "ports": ports,
 		},
 	})
 }
@@ -120,6 +123,51 @@ func match(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no %s in the output", args[1])
 	}
 	ts.Setenv(args[0], found[1])
+}
+
+// portOf sets a variable to the port of a host:port.
+func portOf(ts *testscript.TestScript, _ bool, args []string) {
+	_, port, err := net.SplitHostPort(args[1])
+	ts.Check(err)
+	ts.Setenv(args[0], port)
+}
+
+// firstPort is where ports looks next: below the ports that systems give to outgoing connections, from a place that depends on the process, since
+// several test runs may share the machine.
+var firstPort atomic.Uint32
+
+func init() { firstPort.Store(uint32(10_000 + os.Getpid()%1000*20)) }
+
+// ports sets variables to consecutive ports that nothing listens on.
+func ports(ts *testscript.TestScript, _ bool, args []string) {
+	n := uint32(len(args))
+	for range 1000 {
+		first := firstPort.Add(n) - n
+		if first+n > 32_000 {
+			firstPort.Store(10_000)
+			continue
+		}
+		if free(first, n) {
+			for i, name := range args {
+				ts.Setenv(name, strconv.Itoa(int(first)+i))
+			}
+			return
+		}
+	}
+	ts.Fatalf("no %d consecutive free ports", n)
+}
+
+func free(first, n uint32) bool {
+	for port := first; port < first+n; port++ {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
+		if err != nil {
+			return false
+		}
+		if l.Close() != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // listen occupies a port for the rest of the script.

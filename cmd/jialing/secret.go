@@ -164,12 +164,16 @@ func (c *cli) saveKeystore(address common.Address, file []byte) (string, error) 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make the keystore: %w", err)
 	}
-	name := fmt.Sprintf("UTC--%s--%x", time.Now().UTC().Format("2006-01-02T15-04-05.000000000Z"), address[:])
-	path := filepath.Join(dir, name)
+	path := filepath.Join(dir, keystoreName(address, time.Now()))
 	if err := writeNew(path, file, 0o600); err != nil {
 		return "", fmt.Errorf("write the account: %w", err)
 	}
 	return path, nil
+}
+
+// keystoreName is the name that Ethereum's tools give an account's file.
+func keystoreName(address common.Address, made time.Time) string {
+	return fmt.Sprintf("UTC--%s--%x", made.UTC().Format("2006-01-02T15-04-05.000000000Z"), address[:])
 }
 
 // signer opens the account that --from or --key-file names.
