@@ -3,13 +3,17 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -23,7 +27,9 @@ func TestMain(m *testing.M) {
 //
 // Beyond testscript's own commands: startnode DIR [FLAG...] runs a node and sets $RPC and $WS; stopnode stops it and wants a clean end; killnode
 // kills it; exit CODE COMMAND... wants that exit code; match VAR REGEXP takes the first group found in the last stdout; listen VAR takes a port; portof VAR ADDR is the
-// port of an address; ports VAR... finds consecutive free ones.
+// port of an address; ports VAR... finds consecutive free ones; http DIR PORT sets a
+// node's; sleeper FILE starts a process and writes its pid, stillruns wants it alive; freeze PID sends SIGSTOP. Nodes left in the background are
+// killed when the script ends.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata",
@@ -32,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"startnode": startNode, "stopnode": stopNode, "killnode": killNode, "exit": wantExit, "match": match, "listen": listen,
 			"portof": portOf, "ports": ports,
+			"http": setHTTP, "sleeper": sleeper, "stillruns": stillRuns, "freeze": freeze,
 		},
 	})
 }
@@ -41,7 +48,53 @@ type nodeKey struct{}
 func setup(e *testscript.Env) error {
 	e.Setenv("HOME", e.WorkDir)
 	e.Values[nodeKey{}] = new(runningNode)
+	e.Defer(func() { killBackground(e.WorkDir) })
 	return nil
+}
+
+// killBackground ends the nodes that a script left running in the background.
+func killBackground(dir string) {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "node.toml" {
+			if pid := (&nodeFolder{dir: filepath.Dir(path)}).running(); pid != 0 {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		return nil
+	})
+}
+
+// setHTTP gives the node of a folder a port for JSON-RPC.
+func setHTTP(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(filepath.Join(args[0], "node.toml"))
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	ts.Check(os.WriteFile(path, regexp.MustCompile(`(?m)^addr = .*$`).ReplaceAll(b, []byte(`addr = "127.0.0.1:`+args[1]+`"`)), 0o644))
+}
+
+// sleeper starts a process that has nothing to do with nodes and writes its pid to a file.
+func sleeper(ts *testscript.TestScript, _ bool, args []string) {
+	cmd := exec.Command("sleep", "600")
+	ts.Check(cmd.Start())
+	ts.Defer(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), fmt.Appendf(nil, "%d\n", cmd.Process.Pid), 0o644))
+	ts.Setenv("SLEEPER", strconv.Itoa(cmd.Process.Pid))
+}
+
+// stillRuns wants the sleeper unharmed.
+func stillRuns(ts *testscript.TestScript, _ bool, _ []string) {
+	pid, err := strconv.Atoi(ts.Getenv("SLEEPER"))
+	ts.Check(err)
+	if args, _ := commandLine(pid); len(args) == 0 || filepath.Base(args[0]) != "sleep" {
+		ts.Fatalf("the sleeper was ended")
+	}
+}
+
+// freeze stops a process as SIGSTOP does: it no longer hears that it should end.
+func freeze(ts *testscript.TestScript, _ bool, args []string) {
+	pid, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, syscall.SIGSTOP))
 }
 
 type runningNode struct {
