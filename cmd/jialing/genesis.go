@@ -16,6 +16,7 @@ import (
 	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/govern"
 	"github.com/jialing-chain/jialing/internal/node"
 )
 
@@ -89,6 +90,7 @@ func (f *genesisFlags) genesis(engine chain.EngineKind, founders []chain.Genesis
 	}
 	if engine == chain.BFT {
 		g.Consensus.BFT = chain.DefaultBFTParams()
+		g.Alloc[govern.Address] = govern.Account(g)
 	}
 	if f.baseFee != "" {
 		fee, err := parseAmount(f.baseFee, "wei")
