@@ -19,6 +19,7 @@ import (
 	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/govern"
 	"github.com/jialing-chain/jialing/internal/node"
 )
 
@@ -225,7 +226,7 @@ func (f *networkFlags) networkGenesis(founders []founder) (*chain.Genesis, []*cl
 			g.Alloc[v.address] = a
 		}
 	}
-	if err := g.Validate(); err != nil {
+	if err := errors.Join(g.Validate(), govern.Check(g)); err != nil {
 		return nil, nil, usageError{err}
 	}
 	return g, dev, nil

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/govern"
 )
 
 // minValidators is what tolerates one faulty node; chain.Genesis holds engine bft to it too.
@@ -50,8 +50,8 @@ func planNodes(validators int, hosts []string, p2pPort, httpPort, wsPort int) ([
 	switch {
 	case validators < minValidators:
 		return nil, usagef("--validators %d: bft needs at least %d, which tolerate one faulty node (n tolerate (n-1)/3)", validators, minValidators)
-	case validators > chain.MaxValidators:
-		return nil, usagef("--validators %d: at most %d, consensus traffic grows with the square", validators, chain.MaxValidators)
+	case validators > govern.MaxMembers:
+		return nil, usagef("--validators %d: at most %d, consensus traffic grows with the square", validators, govern.MaxMembers)
 	case hosts != nil && len(hosts) != validators:
 		return nil, usagef("--hosts lists %d hosts for %d validators: give one for each, comma-separated (the same one several times is fine)", len(hosts), validators)
 	}

@@ -235,21 +235,22 @@ func hasStarted(started []*background, n *nodeFolder) *background {
 
 // missingNow says, node by node, what keeps the network from ordering. fatal tells that waiting cannot help: a process has ended.
 func missingNow(ctx context.Context, here []*nodeFolder, started []*background, urls []string) (missing []string, fatal bool) {
-	answers := probeAll(ctx, urls)
-	for i, n := range here {
-		if b := hasStarted(started, n); b != nil {
-			select {
-			case <-b.ended:
-				missing, fatal = append(missing, endedSentence(b)), true
-				continue
-			default:
-			}
-		}
-		if why := notReady(n, answers[i]); why != "" {
-			missing = append(missing, n.name+": "+why)
+	for _, b := range started {
+		select {
+		case <-b.ended:
+			missing = append(missing, endedSentence(b))
+		default:
 		}
 	}
-	return missing, fatal
+	if len(missing) > 0 {
+		return missing, true
+	}
+	for i, a := range probeAll(ctx, urls) {
+		if why := notReady(here[i], a); why != "" {
+			missing = append(missing, here[i].name+": "+why)
+		}
+	}
+	return missing, false
 }
 
 func endedSentence(b *background) string {
