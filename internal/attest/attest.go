@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"log/slog"
 	"slices"
 	"sync"
-
-	"github.com/ethereum/go-ethereum/common"
+	"time"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
@@ -20,17 +19,26 @@ var (
 	ErrDivergence = errors.New("a quorum attests another block than ours")
 	// ErrDoubleSign: this key has signed another header at that height before.
 	ErrDoubleSign = errors.New("refusing to sign a second block at one height")
-	// ErrWindow: an attestation is too far ahead of or behind our chain to be kept.
+	// ErrWindow: an attestation or certificate is too far ahead of our chain to be judged or kept. Honest peers send such when we are behind.
 	ErrWindow = errors.New("attestation is outside the window of heights")
 	// ErrMember: an attestation is not by a validator of that height.
 	ErrMember = errors.New("attestation is by no validator of that height")
+	// ErrEquivocation: a validator has attested two headers at one height; Evidence has both.
+	ErrEquivocation = errors.New("validator attests two headers at one height")
+	// ErrMessage: a peer's message is not of the form.
+	ErrMessage = errors.New("malformed attestation message")
 )
 
-// Window is how many heights above the last executed block attestations of peers are kept for: as long as the pipelines of honest nodes
-// differ by less, none is lost. Below the finalized height there is nothing to gather.
-const Window = 128
+const (
+	// Window is how many heights above the last executed block attestations of peers are kept for: as long as the pipelines of honest nodes
+	// differ by less, none is lost. Below the finalized height there is nothing to gather.
+	Window = 128
+	// MaxBacklog is how far execution may run ahead of the finalized height: some seconds of a busy chain, so that a pause of a validator's does
+	// not stop the others, and little enough to gather in memory and to explain to people.
+	MaxBacklog = 256
+)
 
-// Quorum says how many of n validators make a certificate.
+// Quorum says how many of n validators make a certificate, as chain.EngineKind.Quorum does.
 type Quorum func(n int) int
 
 // Single is one node's quorum: itself.
@@ -40,8 +48,20 @@ func Single(int) int { return 1 }
 type Store interface {
 	// Attestation is our own signature in the stored block of that height; nil when there is none.
 	Attestation(height uint64) (*chain.Attestation, error)
-	// PutCertificate keeps a certificate and moves the stored finalized height.
+	// PutCertificate keeps a certificate and moves the stored finalized height. It need not be durable at once.
 	PutCertificate(c *chain.Certificate) error
+	// Certificate returns a kept certificate, nil when there is none.
+	Certificate(height uint64) (*chain.Certificate, error)
+	// Header returns the header of a durable block.
+	Header(height uint64) (*chain.Header, error)
+}
+
+// Network carries messages to peers. Its methods never block and may lose a message; msg must not be altered afterwards.
+type Network interface {
+	Send(to chain.Peer, msg []byte)
+	Broadcast(msg []byte)
+	// Connected are the peers that can be sent to now.
+	Connected() []chain.Peer
 }
 
 // Config is who attests what.
@@ -51,71 +71,134 @@ type Config struct {
 	Genesis crypto.Hash
 	// Key is this node's; a node whose key is in no validator set attests nothing and gathers all the same.
 	Key crypto.PrivateKey
-	// Validators is the set that attests the block of that height. Safe for concurrent use.
+	// Validators is the set that attests the block of that height; nil when it is not yet known. Safe for concurrent use.
 	Validators func(height uint64) chain.ValidatorSet
 	Quorum     Quorum
-	Store      Store
+	// Faulty is how many of n validators may lie; nil: those that a quorum does without.
+	Faulty func(n int) int
+	Store  Store
 	// Finalized is the stored finalized height at start.
 	Finalized uint64
+
+	// Network reaches the other nodes; nil on a chain of one node.
+	Network Network
+	// Refused is told what a peer sent wrongly: ErrMember, ErrEquivocation, crypto.ErrSignature, chain.ErrCertificate. Run's goroutine calls it. May be nil.
+	Refused func(from chain.Peer, err error)
+	// Explain and Writes serve to say how a quorum's block differs from ours: Explain asks peers, Writes is what our block of that height wrote, if the
+	// node still holds it. May be nil.
+	Explain Explain
+	Writes  func(height uint64) (w chain.WriteSet, held bool)
+	// Observe is told how long a block waited, durable, for its certificate. May be nil. Run's goroutine calls it.
+	Observe func(height uint64, waited time.Duration)
+	// Log defaults to discarding.
+	Log *slog.Logger
 }
 
 // Attester signs and gathers. All methods are safe for concurrent use; Run runs once.
 type Attester struct {
-	cfg  Config
-	bell chan struct{}
+	cfg   Config
+	log   *slog.Logger
+	bell  chan struct{}
+	inbox *inbox
 
 	mu        sync.Mutex
 	heights   map[uint64]*gathering
 	executed  uint64
 	finalized uint64
-	ready     []*chain.Certificate
-	diverged  error
-	moved     chan struct{} // closed and replaced when finalized moves
+	// ready are certificates to be stored, of executed heights.
+	ready    map[uint64]*certified
+	diverged *Divergence
+	moved    chan struct{} // closed and replaced when finalized moves
+	evidence map[chain.ValidatorID]*chain.Equivocation
+	// notes wait for Run to log them: nothing is written under mu.
+	notes []note
+	keys  map[string]crypto.PublicKey
+	// seen is finalized at the last tick, still the number of ticks since it moved, credits what peers may yet ask for in this second.
+	seen    uint64
+	still   int
+	turn    int
+	credits map[chain.Peer]int
 }
 
-// gathering is what is known of one height.
-type gathering struct {
-	ours   crypto.Hash // zero until executed here
-	block  common.Hash
-	signed map[crypto.Hash]map[chain.ValidatorID][]byte
-	done   bool
+// certified is a certificate with how long its block has waited for it.
+type certified struct {
+	*chain.Certificate
+	waited time.Duration
+}
+
+type note struct {
+	level slog.Level
+	text  string
+	args  []any
 }
 
 // New returns an attester that continues at cfg.Finalized.
 func New(cfg Config) *Attester {
-	return &Attester{cfg: cfg, bell: make(chan struct{}, 1), heights: make(map[uint64]*gathering), executed: cfg.Finalized,
-		finalized: cfg.Finalized, moved: make(chan struct{})}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Faulty == nil {
+		cfg.Faulty = func(n int) int { return n - cfg.Quorum(n) }
+	}
+	return &Attester{cfg: cfg, log: cfg.Log, bell: make(chan struct{}, 1), inbox: newInbox(), heights: make(map[uint64]*gathering),
+		executed: cfg.Finalized, finalized: cfg.Finalized, ready: make(map[uint64]*certified), moved: make(chan struct{}),
+		evidence: make(map[chain.ValidatorID]*chain.Equivocation), keys: make(map[string]crypto.PublicKey), credits: make(map[chain.Peer]int),
+		seen: cfg.Finalized}
 }
 
-// Run stores certificates as they come together, until ctx ends (nil) or something makes going on unsafe (ErrDivergence, a storage error).
+// Run verifies what peers send and stores certificates as they come together, until ctx ends (nil) or something makes going on unsafe
+// (*Divergence, a storage error). It returns when its goroutines have ended.
 func (a *Attester) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { a.work(ctx) })
+	err := a.keep(ctx)
+	cancel()
+	work.Wait()
+	return err
+}
+
+// keep stores certificates and repeats what may have been lost.
+func (a *Attester) keep(ctx context.Context) error {
+	tick := time.NewTicker(repeatEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-a.bell:
+		case <-tick.C:
+			a.repeat()
 		}
 		for {
-			c, err := a.next()
-			if err != nil {
-				return err
+			c, d := a.next()
+			a.say()
+			if d != nil {
+				return a.explain(ctx, d)
 			}
 			if c == nil {
 				break
 			}
-			if err := a.cfg.Store.PutCertificate(c); err != nil {
+			if err := a.cfg.Store.PutCertificate(c.Certificate); err != nil {
 				return fmt.Errorf("keep certificate %d: %w", c.Height, err)
 			}
 			a.finalize(c.Height)
+			if a.cfg.Observe != nil {
+				a.cfg.Observe(c.Height, c.waited)
+			}
 		}
 	}
 }
 
 // Own signs h for its height. It returns nil when this node is no validator there, and ErrDoubleSign when a block of that height with
-// another header was signed and stored before.
+// another header was signed and stored before. The signature must be stored with the block before anybody sees it.
 func (a *Attester) Own(h *chain.Header) (*chain.Attestation, error) {
 	height := h.Number.Uint64()
-	me := a.member(height)
+	set := a.cfg.Validators(height)
+	if set == nil {
+		return nil, fmt.Errorf("the validator set of height %d is not known", height)
+	}
+	me := a.member(set)
 	if me == nil {
 		return nil, nil
 	}
@@ -141,53 +224,50 @@ func (a *Attester) Own(h *chain.Header) (*chain.Attestation, error) {
 	return &chain.Attestation{Validator: me.ID, Signature: sig}, nil
 }
 
-// Executed tells that h is durable here, with our own attestation in its batch (nil for none). Heights come in order.
+// Executed tells that h is durable here, with our own attestation in its batch (nil for none), which the others are now told. Heights come in
+// order.
 func (a *Attester) Executed(h *chain.Header, own *chain.Attestation) error {
 	header, err := chain.HeaderHash(a.cfg.Suite, h)
 	if err != nil {
 		return err
 	}
 	height := h.Number.Uint64()
+	set := a.cfg.Validators(height)
+	if set == nil {
+		return fmt.Errorf("the validator set of height %d is not known", height)
+	}
+	needed, spare := a.executedHere(height, set, header, h, own)
+	if needed && own != nil && a.cfg.Network != nil {
+		a.cfg.Network.Broadcast(encodeMessage(&message{Signed: []signed{{height, header, *own}}}))
+	}
+	for _, s := range spare {
+		if err := a.Handle(s.Height, s.Header, &s.Attestation); err != nil {
+			a.log.Warn("a signature that was put aside does not count", "height", s.Height, "err", err)
+		}
+	}
+	return nil
+}
+
+// executedHere tells whether the others need our signature, and returns signatures that have become worth verifying.
+func (a *Attester) executedHere(height uint64, set chain.ValidatorSet, header crypto.Hash, h *chain.Header,
+	own *chain.Attestation) (needed bool, spare map[chain.ValidatorID]signed) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.executed = max(a.executed, height)
 	if height <= a.finalized {
-		return nil
+		return false, nil
 	}
-	g := a.gather(height)
-	g.ours, g.block = header, h.Hash()
+	g := a.gather(height, set)
+	g.ours, g.block, g.at, g.own = header, h.Hash(), time.Now(), own
 	if own != nil {
 		g.add(header, own)
 	}
 	a.settle(height, g)
-	return nil
-}
-
-// Handle takes a peer's attestation of header at height. What it refuses costs the peer one signature verification at the most.
-func (a *Attester) Handle(height uint64, header crypto.Hash, att *chain.Attestation) error {
-	v := a.cfg.Validators(height).Find(att.Validator)
-	if v == nil {
-		return fmt.Errorf("%w: validator %d, height %d", ErrMember, att.Validator, height)
+	if !g.done {
+		spare = g.spare
 	}
-	if wanted, err := a.wants(height, header, att.Validator); !wanted {
-		return err
-	}
-	key, err := a.cfg.Suite.ParsePublicKey(v.PublicKey)
-	if err != nil {
-		return fmt.Errorf("key of validator %d: %w", v.ID, err)
-	}
-	if err := key.Verify(chain.AttestationMessage(a.cfg.Genesis, height, header), att.Signature); err != nil {
-		return fmt.Errorf("attestation of validator %d at height %d: %w", v.ID, height, err)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if height <= a.finalized {
-		return nil
-	}
-	g := a.gather(height)
-	g.add(header, att)
-	a.settle(height, g)
-	return nil
+	g.spare = nil
+	return g.certificate == nil, spare
 }
 
 // Finalized is the height of the last certified block.
@@ -204,95 +284,56 @@ func (a *Attester) Moved() <-chan struct{} {
 	return a.moved
 }
 
-// wants tells whether an attestation is new and near enough to be worth verifying.
-func (a *Attester) wants(height uint64, header crypto.Hash, from chain.ValidatorID) (bool, error) {
+// Backlog is the number of blocks that are durable and not certified.
+func (a *Attester) Backlog() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if height <= a.finalized {
-		return false, nil
-	}
-	if height > a.executed+Window {
-		return false, fmt.Errorf("%w: height %d, executed %d", ErrWindow, height, a.executed)
-	}
-	g := a.heights[height]
-	if g == nil {
-		return true, nil
-	}
-	if _, known := g.signed[header][from]; known || g.done {
-		return false, nil
-	}
-	// One signature per validator and height is all that an honest one sends; a second header from it would only cost memory, and the
-	// first one is kept as evidence.
-	for _, by := range g.signed {
-		if _, other := by[from]; other {
-			return false, fmt.Errorf("validator %d attests two headers at height %d", from, height)
-		}
-	}
-	return true, nil
+	return a.executed - a.finalized
 }
 
-func (a *Attester) gather(height uint64) *gathering {
-	g := a.heights[height]
-	if g == nil {
-		g = &gathering{signed: make(map[crypto.Hash]map[chain.ValidatorID][]byte)}
-		a.heights[height] = g
-	}
-	return g
-}
-
-// settle looks whether g has come together. The caller holds mu.
-func (a *Attester) settle(height uint64, g *gathering) {
-	if g.done || g.ours.IsZero() {
-		return
-	}
-	need := a.cfg.Quorum(len(a.cfg.Validators(height)))
-	for header, by := range g.signed {
-		if len(by) < need {
-			continue
+// Wait returns when another block may be executed: at once while fewer than MaxBacklog wait for their certificates. It fails when ctx ends only.
+func (a *Attester) Wait(ctx context.Context) error {
+	warned := false
+	for {
+		a.mu.Lock()
+		backlog, finalized, moved := a.executed-a.finalized, a.finalized, a.moved
+		a.mu.Unlock()
+		if backlog < MaxBacklog {
+			return nil
 		}
-		if header != g.ours {
-			a.diverged = fmt.Errorf("%w: height %d, ours %s, theirs %s", ErrDivergence, height, g.ours, header)
-		} else {
-			a.ready = append(a.ready, certificate(height, g))
-			g.done = true
+		if !warned {
+			warned = true
+			a.log.Warn("execution waits: blocks are executed and not attested by a quorum", "height", finalized+1, "blocks", backlog, "silent", a.Missing())
 		}
-		a.ring()
-		return
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
-func (a *Attester) next() (*chain.Certificate, error) {
+// Missing are the validators whose signature of the oldest executed block without a certificate has not come; none when all blocks have theirs.
+func (a *Attester) Missing() (out []chain.ValidatorID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.diverged != nil {
-		return nil, a.diverged
+	g := a.heights[a.finalized+1]
+	if g == nil || g.ours.IsZero() || g.done {
+		return nil
 	}
-	if len(a.ready) == 0 {
-		return nil, nil
+	for _, v := range g.set {
+		if _, signed := g.signed[g.ours][v.ID]; !signed {
+			out = append(out, v.ID)
+		}
 	}
-	c := a.ready[0]
-	a.ready = a.ready[1:]
-	return c, nil
+	return out
 }
 
-func (a *Attester) finalize(height uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	maps.DeleteFunc(a.heights, func(h uint64, _ *gathering) bool { return h <= height })
-	if height <= a.finalized {
-		return
-	}
-	a.finalized = height
-	close(a.moved)
-	a.moved = make(chan struct{})
-}
-
-func (a *Attester) member(height uint64) *chain.Validator {
+func (a *Attester) member(set chain.ValidatorSet) *chain.Validator {
 	if a.cfg.Key == nil {
 		return nil
 	}
 	mine := a.cfg.Key.Public().Bytes()
-	set := a.cfg.Validators(height)
 	for i := range set {
 		if slices.Equal(set[i].PublicKey, mine) {
 			return &set[i]
@@ -308,20 +349,13 @@ func (a *Attester) ring() {
 	}
 }
 
-func (g *gathering) add(header crypto.Hash, att *chain.Attestation) {
-	by := g.signed[header]
-	if by == nil {
-		by = make(map[chain.ValidatorID][]byte)
-		g.signed[header] = by
+// say logs what was noted under the lock.
+func (a *Attester) say() {
+	a.mu.Lock()
+	notes := a.notes
+	a.notes = nil
+	a.mu.Unlock()
+	for _, n := range notes {
+		a.log.Log(context.Background(), n.level, n.text, n.args...)
 	}
-	by[att.Validator] = att.Signature
-}
-
-func certificate(height uint64, g *gathering) *chain.Certificate {
-	c := &chain.Certificate{Height: height, Block: g.block, Header: g.ours}
-	by := g.signed[g.ours]
-	for _, id := range slices.Sorted(maps.Keys(by)) {
-		c.Attestations = append(c.Attestations, chain.Attestation{Validator: id, Signature: by[id]})
-	}
-	return c
 }

@@ -19,10 +19,30 @@ import (
 var suite = intl.Suite{}
 
 type memory struct {
-	mu    sync.Mutex
-	own   map[uint64]*chain.Attestation
-	certs map[uint64]*chain.Certificate
-	err   error
+	mu      sync.Mutex
+	own     map[uint64]*chain.Attestation
+	certs   map[uint64]*chain.Certificate
+	headers map[uint64]*chain.Header
+	err     error
+}
+
+func newMemory() *memory {
+	return &memory{own: map[uint64]*chain.Attestation{}, certs: map[uint64]*chain.Certificate{}, headers: map[uint64]*chain.Header{}}
+}
+
+func (m *memory) Certificate(height uint64) (*chain.Certificate, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.certs[height], nil
+}
+
+func (m *memory) Header(height uint64) (*chain.Header, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if h := m.headers[height]; h != nil {
+		return h, nil
+	}
+	return nil, errors.New("unknown block")
 }
 
 func (m *memory) Attestation(height uint64) (*chain.Attestation, error) {
@@ -60,7 +80,7 @@ func newNetwork(t *testing.T, n int) *network {
 var genesis = suite.Sum([]byte("genesis"))
 
 func (w *network) attester(i int, quorum Quorum) (*Attester, *memory) {
-	m := &memory{own: map[uint64]*chain.Attestation{}, certs: map[uint64]*chain.Certificate{}}
+	m := newMemory()
 	var key crypto.PrivateKey
 	if i >= 0 {
 		key = w.keys[i]
@@ -185,7 +205,11 @@ func TestRefuses(t *testing.T) {
 	other := header(1, "y")
 	second, err := peer.Own(other)
 	require.NoError(t, err)
-	require.ErrorContains(t, a.Handle(1, hashOf(t, other), second), "two headers")
+	require.ErrorIs(t, a.Handle(1, hashOf(t, other), second), ErrEquivocation)
+	require.NoError(t, a.Handle(1, hashOf(t, other), second), "accused once")
+	evidence := a.Evidence()
+	require.Len(t, evidence, 1)
+	require.NoError(t, evidence[0].Verify(suite, genesis, w.set))
 }
 
 func TestFollowerSignsNothing(t *testing.T) {

@@ -98,20 +98,28 @@ func DecodeCertificate(b []byte) (*Certificate, error) {
 	if err := rlp.DecodeBytes(b, c); err != nil {
 		return nil, fmt.Errorf("decode certificate: %w", err)
 	}
+	if err := c.CheckForm(); err != nil {
+		return nil, fmt.Errorf("decode certificate: %w", err)
+	}
+	return c, nil
+}
+
+// CheckForm checks what can be said of a certificate without knowing the set: bounds and order.
+func (c *Certificate) CheckForm() error {
 	if len(c.Attestations) > MaxValidators {
-		return nil, fmt.Errorf("decode certificate: %d attestations, at most %d", len(c.Attestations), MaxValidators)
+		return fmt.Errorf("%d attestations, at most %d", len(c.Attestations), MaxValidators)
 	}
 	var last ValidatorID
 	for i, a := range c.Attestations {
 		switch {
 		case a.Validator == 0:
-			return nil, fmt.Errorf("decode certificate: attestation %d is of validator 0, which there is not", i)
+			return fmt.Errorf("attestation %d is of validator 0, which there is not", i)
 		case a.Validator <= last:
-			return nil, fmt.Errorf("decode certificate: attestations are not sorted by validator")
+			return errors.New("attestations are not sorted by validator")
 		}
 		last = a.Validator
 	}
-	return c, nil
+	return nil
 }
 
 // Verify checks that at least quorum members of set signed header on the chain of genesis. Every signature in it must hold.
