@@ -10,7 +10,7 @@ import (
 // Protocol is one purpose of messages. Each has a stream and a bounded queue of its own per peer, so that one purpose never waits behind another's
 // backlog.
 type Protocol struct {
-	// Name is part of what peers negotiate; lower-case letters.
+	// Name is part of what peers negotiate and a metric's label: 1 to 32 lower-case letters, digits, - and _; no Method has the same.
 	Name string
 	// Priority orders what waits for the same peer: a lower number goes first.
 	Priority int
@@ -30,7 +30,10 @@ type Handler func(from chain.Peer, msg []byte)
 
 // Method is one kind of request.
 type Method struct {
+	// Name is like a protocol's.
 	Name string
+	// Priority orders requests and responses among all that waits for the same peer, as Protocol.Priority does.
+	Priority int
 	// MaxRequest and MaxResponse bound the two messages in bytes.
 	MaxRequest, MaxResponse int
 	// Parallel is how many requests of one peer are answered at a time; more wait in the peer's own stream window.
@@ -51,12 +54,14 @@ const (
 	Nuisance Offence = 1
 	// Misbehaviour is what an honest peer does not do but that costs little: malformed messages, wrong signatures.
 	Misbehaviour Offence = 10
-	// Attack is what bans at once: another chain, another's identity, altered data.
+	// Attack is what bans at once: another's identity, altered data, two signatures for one thing. (A node of another chain is refused and not banned:
+	// it is most often a wrong file, and works as soon as that is corrected.)
 	Attack Offence = 100
 )
 
 // Info is what is known of a peer, connected or not.
 type Info struct {
+	// Peer is "" for a configured address whose node's key is not known yet.
 	Peer chain.Peer
 	// Address is the host:port that it was last reached at or came from.
 	Address   string
