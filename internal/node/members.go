@@ -1,6 +1,7 @@
 package node
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -16,28 +17,26 @@ type members struct {
 	mu     sync.RWMutex
 	byPeer map[chain.Peer]chain.ValidatorID
 	byID   map[chain.ValidatorID]chain.Peer
-	// ruling are the peers of the set that rules now, without this node.
-	ruling []chain.Peer
+	// peers are all of them but this node, sorted. It is replaced, never altered.
+	peers []chain.Peer
 }
 
 func newMembers(self chain.Peer) *members { return &members{self: self} }
 
-// set replaces all: sets are the ruling one and those to come.
-func (m *members) set(sets ...chain.ValidatorSet) {
+// set replaces all.
+func (m *members) set(sets []chain.ValidatorSet) {
 	byPeer, byID := make(map[chain.Peer]chain.ValidatorID), make(map[chain.ValidatorID]chain.Peer)
-	var ruling []chain.Peer
-	for i, set := range sets {
+	for _, set := range sets {
 		for _, v := range set {
 			p := chain.Peer(v.PublicKey)
 			byPeer[p], byID[v.ID] = v.ID, p
-			if i == 0 && p != m.self {
-				ruling = append(ruling, p)
-			}
 		}
 	}
+	peers := slices.Sorted(maps.Keys(byPeer))
+	peers = slices.DeleteFunc(peers, func(p chain.Peer) bool { return p == m.self })
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.byPeer, m.byID, m.ruling = byPeer, byID, ruling
+	m.byPeer, m.byID, m.peers = byPeer, byID, peers
 }
 
 // id is 0 for a peer that is no validator.
@@ -54,23 +53,9 @@ func (m *members) peer(id order.PeerID) (chain.Peer, bool) {
 	return p, ok
 }
 
-// others are the ruling set's peers but this node. The caller must not alter it.
+// others are all validators' peers but this node, sorted. The caller must not alter it.
 func (m *members) others() []chain.Peer {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.ruling
-}
-
-// all are the validators' peers but this node, sorted.
-func (m *members) all() []chain.Peer {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	out := make([]chain.Peer, 0, len(m.byPeer))
-	for p := range m.byPeer {
-		if p != m.self {
-			out = append(out, p)
-		}
-	}
-	slices.Sort(out)
-	return out
+	return m.peers
 }
