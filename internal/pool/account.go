@@ -39,6 +39,8 @@ type entry struct {
 	local  bool
 	// tries counts the blocks that left it out.
 	tries uint8
+	// since is when it became ready, in Unix nanoseconds by the pool's clock.
+	since int64
 	// filed is where market's heaps have it.
 	filed   uint8
 	account *account

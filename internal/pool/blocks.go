@@ -42,6 +42,27 @@ func (p *Pool) Waiting(max int) []common.Hash {
 	return b.hashes
 }
 
+// staleLook is how many of the transactions at the head of the queue Stale looks at: those that wait longest take turns first, so they are there.
+const staleLook = 1024
+
+// Stale lists up to max transactions that have been ready since before then and that Build would give among its first ones: if others are ordered
+// and these are not, whoever orders leaves them out. Unlike Build it changes nothing. Its work is bounded.
+func (p *Pool) Stale(before time.Time, max int) (stale []common.Hash) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := &batch{maxTxs: staleLook, maxBytes: math.MaxInt, maxGas: math.MaxUint64}
+	p.ready.build(b)
+	for _, h := range b.hashes {
+		if len(stale) == max {
+			break
+		}
+		if e := p.all[h]; e != nil && e.since < before.UnixNano() {
+			stale = append(stale, h)
+		}
+	}
+	return stale
+}
+
 // Decided tells that txs, verified, are ordered: from here on their nonces are used and Build leaves them out. Transactions that the pool
 // does not know are taken in, whatever its bounds; one with the same nonce as a decided one leaves.
 func (p *Pool) Decided(txs chain.Txs) {

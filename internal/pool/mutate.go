@@ -27,6 +27,7 @@ func (p *Pool) count(a *account, e *entry) {
 	p.bytes[e.status] += e.size
 	if e.status == ready {
 		p.readyGas += e.gas
+		e.since = p.now().UnixNano()
 	}
 }
 

@@ -599,3 +599,23 @@ func TestConfigNamesTheField(t *testing.T) {
 		require.ErrorContains(t, cfg.Validate(), field)
 	}
 }
+
+// TestStale: what has been ready for long is listed; what is gapped, young or decided is not.
+func TestStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, setup{})
+		a, b := person(1), person(2)
+		f.rich(a, b)
+		first, other, gapped := f.must(spec{from: a}), f.must(spec{from: b}), f.must(spec{from: a, nonce: 5})
+		time.Sleep(time.Second)
+		young := f.must(spec{from: a, nonce: 1})
+		before := time.Now().Add(-time.Second / 2)
+		require.ElementsMatch(t, []common.Hash{first, other}, f.Stale(before, 10))
+		require.Len(t, f.Stale(before, 1), 1)
+		require.Contains(t, f.Stale(time.Now().Add(time.Second), 10), young)
+		require.NotContains(t, f.Stale(time.Now().Add(time.Second), 10), gapped)
+		f.decide(first)
+		require.Equal(t, []common.Hash{other}, f.Stale(before, 10))
+		f.stop()
+	})
+}
