@@ -32,6 +32,7 @@ func (d *Driver) take(ctx context.Context, dec *chain.Decision, txs chain.Txs) (
 		return nil, fmt.Errorf("order: append decision %d: %w", dec.Height, err)
 	}
 	d.node.Pool.Decided(txs)
+	d.noteRoom(txs)
 	d.held.clear()
 	d.last.Store(dec)
 	if err := d.handOn(ctx, Work{dec, txs}); err != nil {

@@ -40,6 +40,8 @@ type Pool interface {
 	DecidedAlready(hashes []common.Hash) (common.Hash, bool)
 	// Decided takes them out of what Build gives.
 	Decided(txs chain.Txs)
+	// Stale lists up to max of the transactions that Build would give first and could have given since before then.
+	Stale(before time.Time, max int) []common.Hash
 	// Notify rings when Ready has grown.
 	Notify() <-chan struct{}
 }
@@ -59,6 +61,7 @@ type Network interface {
 	Send(to PeerID, msg []byte)
 	Broadcast(msg []byte)
 	// Fetch returns verified transactions, nil in the places of those that no peer had before ctx ended. It asks from first; 0 is anyone.
+	// What it got it also offers to the pool.
 	Fetch(ctx context.Context, from PeerID, hashes []common.Hash) (chain.Txs, error)
 }
 
@@ -152,6 +155,9 @@ type Driver struct {
 	// set is the one of the next height.
 	set  atomic.Pointer[chain.ValidatorSet]
 	held held
+	// wants are the peers' wishes that wait for wish; full is when the last decision without room came, in Unix nanoseconds.
+	wants chan want
+	full  atomic.Int64
 	// engine verifies what Sync fetches; set by Run before the engine runs.
 	engine Engine
 
@@ -175,7 +181,7 @@ func NewDriver(cfg Config, n Node) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("order: read the last decision: %w", err)
 	}
-	d := &Driver{cfg: cfg, node: n, out: make(chan Work, cfg.Pipeline-1), bell: make(chan struct{})}
+	d := &Driver{cfg: cfg, node: n, out: make(chan Work, cfg.Pipeline-1), wants: make(chan want, maxWants), bell: make(chan struct{})}
 	set := n.Genesis.ValidatorSet()
 	d.set.Store(&set)
 	d.last.Store(last)
@@ -200,6 +206,10 @@ func (d *Driver) Run(ctx context.Context, engine Engine, executed uint64) error 
 	over := make(chan struct{})
 	g.Go(func() error {
 		d.forward(ctx2, engine, over)
+		return nil
+	})
+	g.Go(func() error {
+		d.fetchWanted(ctx2, over)
 		return nil
 	})
 	g.Go(func() error {

@@ -3,6 +3,9 @@ package order
 import (
 	"context"
 	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
@@ -43,6 +46,10 @@ type Host interface {
 	Sync(ctx context.Context, from uint64) (*chain.Decision, chain.ValidatorSet, error)
 	// Behind rings when peers are ahead of the ledger: an engine that does not hear the others itself calls Sync then. It holds one ring.
 	Behind() <-chan struct{}
+	// Overdue lists up to max transactions that this node could have proposed for longer than wait, while decisions had room or none was made.
+	Overdue(wait time.Duration, max int) []common.Hash
+	// Wanted gets those of hashes that the pool lacks from the peer, which waits for them to be decided. It does not wait for that.
+	Wanted(from PeerID, hashes []common.Hash)
 	// Sign signs msg with the node's key under SigningMessage. Persist what the signature promises before sending it.
 	Sign(msg []byte) ([]byte, error)
 	// VerifySig checks a signature of Sign.
@@ -69,6 +76,25 @@ type Status struct {
 	Leader chain.ValidatorID
 	// View counts changes of the leader.
 	View uint64
+	// LeaderChanges counts those that this node has seen since it started.
+	LeaderChanges uint64
+	// LastDecision is when this node delivered the last decision; zero when it has delivered none since it started.
+	LastDecision time.Time
+	// Heard is when each of the other validators was last heard from; one that is missing was not.
+	Heard map[chain.ValidatorID]time.Time
+	// Evidence is of validators that contradicted themselves, the newest last; the log has all.
+	Evidence []Evidence
+}
+
+// Evidence is that a validator said two things of which one excludes the other.
+type Evidence struct {
+	Validator chain.ValidatorID
+	Height    uint64
+	View      uint64
+	// What it said: "proposal" or "commit".
+	What string
+	// First and Second are the digests of what it said.
+	First, Second crypto.Hash
 }
 
 // Proposal is a decision before agreement: it has no proof.

@@ -36,11 +36,12 @@ type Pool struct {
 	all     map[common.Hash]*chain.Tx
 	decided map[common.Hash]bool
 	since   time.Time
+	arrived map[common.Hash]time.Time
 }
 
 // NewPool returns an empty one.
 func NewPool() *Pool {
-	return &Pool{bell: make(chan struct{}, 1), all: make(map[common.Hash]*chain.Tx), decided: make(map[common.Hash]bool)}
+	return &Pool{bell: make(chan struct{}, 1), all: make(map[common.Hash]*chain.Tx), decided: make(map[common.Hash]bool), arrived: make(map[common.Hash]time.Time)}
 }
 
 // Add queues txs that were never added before and rings.
@@ -50,6 +51,7 @@ func (p *Pool) Add(txs ...*chain.Tx) {
 		if p.all[tx.Hash()] == nil {
 			p.all[tx.Hash()] = tx
 			p.waiting = append(p.waiting, tx)
+			p.arrived[tx.Hash()] = time.Now()
 		}
 	}
 	if p.since.IsZero() {
@@ -104,6 +106,18 @@ func (p *Pool) Build(maxTxs, maxBytes int, maxGas uint64) []common.Hash {
 		maxBytes -= len(tx.Raw())
 		maxGas -= tx.Gas()
 		out = append(out, tx.Hash())
+	}
+	return out
+}
+
+// Stale implements order.Pool.
+func (p *Pool) Stale(before time.Time, max int) (out []common.Hash) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, tx := range p.waiting {
+		if len(out) < max && p.arrived[tx.Hash()].Before(before) {
+			out = append(out, tx.Hash())
+		}
 	}
 	return out
 }
