@@ -1,3 +1,4 @@
-// Package e2e runs the real binary as real processes and does to them what happens in the world: kill -9, full disks, taken ports, damaged
-// files. It stands outside the sentence, imports nothing internal, and owns nothing but its tests.
+// Package e2e runs the real binary as real processes and does to them what happens in the world: kill -9, frozen processes, full disks, taken ports,
+// damaged files, networks that part, lose and delay. It stands outside the sentence, imports nothing internal but the interface of the validators'
+// contract, and owns nothing but its tests.
 package e2e

@@ -81,29 +81,40 @@ type started struct {
 
 // startNode runs jialing start on a free port and waits until it serves.
 func startNode(t testing.TB, dir string, args ...string) *process {
+	p, serves := launchNode(t, nil, dir, append([]string{"--http.addr", "127.0.0.1:0"}, args...)...)
+	require.NoError(t, serves())
+	return p
+}
+
+// launchNode runs jialing start behind a command that it is an argument of (none: by itself) and returns at once; serves waits until the node does.
+func launchNode(t testing.TB, behind []string, dir string, args ...string) (p *process, serves func() error) {
 	path, err := binary()
 	require.NoError(t, err)
-	p := &process{t: t, stderr: new(lockedBuffer)}
-	p.cmd = exec.Command(path, append([]string{"start", "--json", "--dir", dir, "--http.addr", "127.0.0.1:0"}, args...)...)
+	p = &process{t: t, stderr: new(lockedBuffer)}
+	line := append(append(append([]string{}, behind...), path, "start", "--json", "--dir", dir), args...)
+	p.cmd = exec.Command(line[0], line[1:]...)
 	p.cmd.Stderr = p.stderr
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
 	begin := time.Now()
 	require.NoError(t, p.cmd.Start())
-	if err := json.NewDecoder(stdout).Decode(&p.started); err != nil {
-		p.cmd.Process.Kill()
-		t.Fatalf("node did not start: %v; it said: %s", err, p.stderr)
-	}
-	p.took = time.Since(begin)
-	p.client, err = rpc.DialContext(context.Background(), p.WebSocket)
-	require.NoError(t, err)
 	t.Cleanup(func() { p.kill() })
-	return p
+	return p, func() error {
+		if err := json.NewDecoder(stdout).Decode(&p.started); err != nil {
+			p.kill()
+			return fmt.Errorf("node did not start: %w; it said: %s", err, p.stderr)
+		}
+		p.took = time.Since(begin)
+		p.client, err = rpc.DialContext(context.Background(), p.WebSocket)
+		return err
+	}
 }
 
 // kill ends the process as kill -9 does.
 func (p *process) kill() {
-	p.client.Close()
+	if p.client != nil {
+		p.client.Close()
+	}
 	p.cmd.Process.Kill()
 	p.cmd.Wait()
 }

@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// drawSeed is a fresh seed, or JIALING_SEED to repeat a run's choices.
+func drawSeed(t testing.TB) uint64 {
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("JIALING_SEED"); s != "" {
+		var err error
+		seed, err = strconv.ParseUint(s, 10, 64)
+		require.NoError(t, err)
+	}
+	t.Logf("JIALING_SEED=%d", seed)
+	return seed
+}
+
+// TestNetworkFaults does to four validators under load what one of them may suffer, one thing after the other, and at last what all may: loss of power.
+// After each the network takes payments again and who was away catches up; at the end nothing acknowledged is missing anywhere. See bank_test.go for what
+// is checked.
+func TestNetworkFaults(t *testing.T) {
+	seed := drawSeed(t)
+	rnd := rand.New(rand.NewPCG(seed, 7))
+	nw := createNetwork(t, 4)
+	nw.start(nw.all()...)
+	b := openBank(t, nw)
+	stop := b.run(seed)
+	defer stop()
+	b.progress("payments on a healthy network", 50)
+
+	for i, name := range []string{"leader", "follower", "leader", "follower"} {
+		victim := nw.leader()
+		if name == "follower" {
+			victim = (victim + 1 + rnd.IntN(3)) % 4
+		}
+		b.progress("payments before a kill", int64(1+rnd.IntN(40))) // the instant is random
+		nw.kill(victim)
+		b.progress("payments without the "+name+", node "+strconv.Itoa(victim+1), 20)
+		nw.start(victim)
+		nw.caughtUp(victim)
+		t.Logf("kill %d: %s (node %d) killed and back", i+1, name, victim+1)
+	}
+
+	frozen := nw.leader()
+	nw.signal(frozen, syscall.SIGSTOP)
+	b.progress("payments while the leader is frozen", 20)
+	nw.signal(frozen, syscall.SIGCONT)
+	nw.caughtUp(frozen)
+	t.Logf("leader (node %d) frozen and back", frozen+1)
+
+	wiped := (nw.leader() + 1 + rnd.IntN(3)) % 4
+	nw.kill(wiped)
+	nw.wipe(wiped)
+	b.progress("payments without the node that is wiped", 20)
+	nw.start(wiped)
+	nw.caughtUp(wiped)
+	b.progress("payments with the node that was wiped", 20)
+	t.Logf("node %d wiped and back", wiped+1)
+
+	for range 2 {
+		b.progress("payments before the power fails", int64(1+rnd.IntN(40)))
+		nw.kill(nw.all()...)
+		nw.start(nw.all()...)
+		b.progress("payments after the power failed", 20)
+	}
+	stop()
+	b.audit()
+	nw.stop()
+}
+
+// wipe takes everything from a node that is down but its genesis, configuration and key, as a new disk does.
+func (nw *network) wipe(node int) {
+	entries, err := os.ReadDir(nw.dirs[node])
+	require.NoError(nw.t, err)
+	for _, e := range entries {
+		switch e.Name() {
+		case "genesis.json", "node.toml", "node.key":
+		default:
+			require.NoError(nw.t, os.RemoveAll(filepath.Join(nw.dirs[node], e.Name())))
+		}
+	}
+}
