@@ -3,8 +3,10 @@ package ordertest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/big"
 	"math/rand"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -40,6 +42,8 @@ type Node struct {
 	Key         crypto.PrivateKey
 	Dir         string
 	Heartbeat   time.Duration
+	Journal     order.Journal
+	Log         *slog.Logger
 }
 
 // cluster is a network of nodes, each with the real driver over fakes.
@@ -84,12 +88,25 @@ func newCluster(t testing.TB, e Engine, change func(*chain.Consensus)) *cluster 
 		id := chain.ValidatorID(i + 1)
 		g.Validators = append(g.Validators, chain.GenesisValidator{ID: id, PublicKey: key.Public().Bytes(), Address: common.BigToAddress(big.NewInt(int64(id)))})
 		c.nodes = append(c.nodes, &node{c: c, ledger: new(Ledger), inbox: make(chan message, 4096), Node: Node{ID: id, Suite: intl.Suite{},
-			GenesisHash: c.hash, Key: key, Dir: t.TempDir(), Heartbeat: time.Duration(g.Consensus.HeartbeatMillis) * time.Millisecond}})
+			GenesisHash: c.hash, Key: key, Dir: t.TempDir(), Journal: new(Journal), Log: logger(id), Heartbeat: time.Duration(g.Consensus.HeartbeatMillis) * time.Millisecond}})
 	}
 	for _, n := range c.nodes {
 		n.Set = g.ValidatorSet()
 	}
 	return c
+}
+
+// logger writes what nodes log to the file that ORDERTEST_LOG names, for whoever looks for a fault.
+func logger(id chain.ValidatorID) *slog.Logger {
+	path := os.Getenv("ORDERTEST_LOG")
+	if path == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	return slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", id)
 }
 
 // start runs all nodes.

@@ -286,3 +286,38 @@ func (p *peer) put(m message) {
 	default:
 	}
 }
+
+// Journal is an order.Journal in memory that outlives its node.
+type Journal struct {
+	mu      sync.Mutex
+	entries [][]byte
+	fail    error
+}
+
+// Fail makes appending fail with err, or work again with nil.
+func (j *Journal) Fail(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.fail = err
+}
+
+// Append implements order.Journal.
+func (j *Journal) Append(entry []byte, truncate bool) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.fail != nil {
+		return j.fail
+	}
+	if truncate {
+		j.entries = nil
+	}
+	j.entries = append(j.entries, slices.Clone(entry))
+	return nil
+}
+
+// Entries implements order.Journal.
+func (j *Journal) Entries() ([][]byte, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.entries), nil
+}

@@ -1,0 +1,24 @@
+package bft_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/order"
+	"github.com/jialing-chain/jialing/internal/order/bft"
+	"github.com/jialing-chain/jialing/internal/order/ordertest"
+)
+
+func engine(t testing.TB, n ordertest.Node) order.Engine {
+	e, err := bft.New(bft.Config{Suite: n.Suite, GenesisHash: n.GenesisHash, Public: n.Key.Public().Bytes(), Params: *chain.DefaultBFTParams(),
+		Heartbeat: n.Heartbeat, Journal: n.Journal, Log: n.Log})
+	require.NoError(t, err)
+	return e
+}
+
+func TestContract(t *testing.T) {
+	ordertest.Run(t, ordertest.Engine{Nodes: 4, Latency: 5 * time.Millisecond, Settle: 20 * time.Second, New: engine})
+}

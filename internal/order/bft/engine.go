@@ -1,0 +1,173 @@
+package bft
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/order"
+)
+
+// Engine implements order.Engine.
+type Engine struct {
+	cfg   Config
+	log   *slog.Logger
+	bell  chan struct{}
+	inbox *inbox
+
+	// mu guards status.
+	mu     sync.Mutex
+	status order.Status
+}
+
+// New returns the engine of the node with that key.
+func New(cfg Config) (*Engine, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Engine{cfg: cfg, log: cfg.Log, bell: make(chan struct{}, 1), inbox: newInbox(),
+		status: order.Status{Engine: chain.BFT, Heard: make(map[chain.ValidatorID]time.Time)}}, nil
+}
+
+// Run implements order.Engine: one session after the other while this node is a validator, and following while it is none.
+func (e *Engine) Run(ctx context.Context, h order.Host) error {
+	log, err := openJournal(e.cfg.Journal)
+	if err != nil {
+		return err
+	}
+	var upTo uint64 // as far as the peers are
+	var at viewAt
+	for ctx.Err() == nil {
+		last, set, err := h.Sync(ctx, upTo)
+		if err != nil {
+			return order.Ended(ctx, fmt.Errorf("bft: %w", err))
+		}
+		e.settled(last, set)
+		me := e.self(set)
+		if me == nil {
+			e.follow(ctx, h)
+			upTo = 0
+			continue
+		}
+		s, err := newSession(e, h, log, last, set, me.ID, at)
+		if err != nil {
+			return err
+		}
+		at, err = s.run(ctx)
+		if err != nil {
+			return order.Ended(ctx, fmt.Errorf("bft: %w", err))
+		}
+		upTo = max(s.height(), 1) // the session has synced if it had to; 0 would ask the peers again
+	}
+	return nil
+}
+
+// self is this node's member of set, or nil.
+func (e *Engine) self(set chain.ValidatorSet) *chain.Validator {
+	for i := range set {
+		if bytes.Equal(set[i].PublicKey, e.cfg.Public) {
+			return &set[i]
+		}
+	}
+	return nil
+}
+
+// follow waits until the peers are ahead. Who is no validator has nothing to hear from the others.
+func (e *Engine) follow(ctx context.Context, h order.Host) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.Behind():
+			return
+		case m := <-e.inbox.ch:
+			e.inbox.taken(m)
+		case <-e.bell:
+		}
+	}
+}
+
+// Pending implements order.Engine.
+func (e *Engine) Pending() {
+	select {
+	case e.bell <- struct{}{}:
+	default:
+	}
+}
+
+// Handle implements order.Engine.
+func (e *Engine) Handle(from order.PeerID, msg []byte) { e.inbox.put(from, msg) }
+
+// Status implements order.Engine.
+func (e *Engine) Status() order.Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.status
+	s.Heard = make(map[chain.ValidatorID]time.Time, len(e.status.Heard))
+	for id, t := range e.status.Heard {
+		s.Heard[id] = t
+	}
+	s.Evidence = append([]order.Evidence(nil), e.status.Evidence...)
+	return s
+}
+
+// settled notes where the ledger is.
+func (e *Engine) settled(last *chain.Decision, set chain.ValidatorSet) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if last != nil && last.Height > e.status.Height {
+		e.status.Height = last.Height
+		e.status.LastDecision = time.Now()
+	}
+	for id := range e.status.Heard {
+		if set.Find(id) == nil {
+			delete(e.status.Heard, id)
+		}
+	}
+}
+
+// decided notes a decision.
+func (e *Engine) decided(height uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.status.Height, e.status.LastDecision = height, time.Now()
+}
+
+// leads notes the leader of a view.
+func (e *Engine) leads(view uint64, leader chain.ValidatorID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.status.Leader != 0 && e.status.Leader != leader {
+		e.status.LeaderChanges++
+	}
+	e.status.View, e.status.Leader = view, leader
+}
+
+// heard notes a sign of life of a validator.
+func (e *Engine) heard(id chain.ValidatorID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.status.Heard[id] = time.Now()
+}
+
+// maxEvidence bounds what Status shows: the log has all.
+const maxEvidence = 16
+
+// accuse notes that a validator contradicted itself.
+func (e *Engine) accuse(ev order.Evidence) {
+	e.mu.Lock()
+	if len(e.status.Evidence) == maxEvidence {
+		e.status.Evidence = append(e.status.Evidence[:0], e.status.Evidence[1:]...)
+	}
+	e.status.Evidence = append(e.status.Evidence, ev)
+	e.mu.Unlock()
+	e.log.Warn("a validator contradicts itself", "validator", ev.Validator, "height", ev.Height, "view", ev.View, "what", ev.What,
+		"first", ev.First, "second", ev.Second)
+}

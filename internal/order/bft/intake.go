@@ -1,0 +1,339 @@
+package bft
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hyperledger-labs/SmartBFT/smartbftprotos"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/order"
+)
+
+const (
+	// window is how far above the last decision messages are kept: the library takes the next two heights only, and drops the rest.
+	window = 16
+	// maxHeldBack bounds what is held back: all phases of a few heights from many validators. The oldest gives way.
+	maxHeldBack = 4096
+	// holdFor is after how long without a decision what is held back is let through: the library then learns that it is behind.
+	holdFor = time.Second
+)
+
+// intake is what stands between the inbox and the library. But for the methods that say so it is the listener's.
+type intake struct {
+	held []heldBack
+	// passed are the messages of changes of the view that the library has had: it takes a repeated one for a new one. Only those of passedView.
+	passed     map[passedKey]bool
+	passedView uint64
+	// bell asks the listener to look through held.
+	bell chan struct{}
+	// changeView is the view that the library prepares or is in.
+	changeView atomic.Uint64
+
+	// gate is held while the library takes a vote. frozen keeps it from taking one: it would wait for a lock that is held until two of its ticks.
+	gate   sync.Mutex
+	frozen bool
+
+	// mu guards wanted: decided hashes whose bodies are missing.
+	mu     sync.Mutex
+	wanted map[crypto.Hash]bool
+}
+
+type heldBack struct {
+	from chain.ValidatorID
+	m    *smartbftprotos.Message
+	at   time.Time
+}
+
+type passedKey struct {
+	from    chain.ValidatorID
+	newView bool
+}
+
+func (in *intake) init() {
+	in.bell, in.passed, in.wanted = make(chan struct{}, 1), make(map[passedKey]bool), make(map[crypto.Hash]bool)
+}
+
+// flush makes the listener look through what is held back. Safe for concurrent use.
+func (in *intake) flush() {
+	select {
+	case in.bell <- struct{}{}:
+	default:
+	}
+}
+
+// freeze keeps votes from the library until thaw. Safe for concurrent use.
+func (in *intake) freeze(on bool) {
+	in.gate.Lock()
+	in.frozen = on
+	in.gate.Unlock()
+	in.flush()
+}
+
+// listen hears the peers until the session ends.
+func (s *session) listen() {
+	timer := time.NewTicker(holdFor / 4)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case m := <-s.e.inbox.ch:
+			s.e.inbox.taken(m)
+			from := chain.ValidatorID(m.from)
+			if from != s.me && s.set.Find(from) != nil && len(m.msg) > 0 {
+				s.e.heard(from)
+				s.hear(from, m.msg)
+			}
+		case <-s.intake.bell:
+			s.release()
+		case <-timer.C:
+			if len(s.intake.held) > 0 {
+				s.release()
+			}
+		}
+	}
+}
+
+// hear takes one frame. What is malformed is dropped: a validator that sends such is faulty, and the others do not wait for it.
+func (s *session) hear(from chain.ValidatorID, frame []byte) {
+	kind, b := frame[0], frame[1:]
+	switch kind {
+	case frameLibrary:
+		if m, err := parseLibrary(b); err == nil {
+			s.take(heldBack{from, m, time.Now()})
+		}
+	case framePropose:
+		if m, raw, err := parsePropose(b); err == nil && s.takeBody(from, m.GetPrePrepare(), raw) {
+			s.take(heldBack{from, m, time.Now()})
+		}
+	case frameWaiting:
+		if hashes, err := parseWaiting(b); err == nil {
+			s.host.Wanted(order.PeerID(from), hashes)
+		}
+	case frameAskBody:
+		if len(b) == len(crypto.Hash{}) {
+			if found, _ := s.bodies.get(crypto.Hash(b)); found != nil {
+				s.host.Send(order.PeerID(from), append([]byte{frameBody}, found.raw...))
+			}
+		}
+	case frameBody:
+		s.takeAskedBody(b)
+	case frameAskView:
+		if view, _, changing := s.where(); !changing {
+			s.host.Send(order.PeerID(from), viewFrame(view, s.height()))
+		}
+	case frameView:
+		if at, err := parseView(b); err == nil {
+			select {
+			case s.views <- viewReport{from, at}:
+			default:
+			}
+		}
+	}
+}
+
+// takeBody checks a pre-prepare against its body and keeps that. Hashing is work, so only a leader's for the next heights is looked at.
+func (s *session) takeBody(from chain.ValidatorID, p *smartbftprotos.PrePrepare, raw []byte) bool {
+	height := s.height()
+	if leaderOf(s.set, p.View) != from || p.Seq <= height || p.Seq > height+window {
+		return false
+	}
+	hash := crypto.Hash(p.Proposal.Header)
+	if md, err := parseMetadata(p.Proposal.Metadata); err != nil || md.LatestSequence != p.Seq || md.ViewId != p.View {
+		return false
+	}
+	s.evidence.propose(s, from, p.View, p.Seq, digest(s.e.cfg.Suite, p.Proposal.Header, p.Proposal.Metadata))
+	if found, _ := s.bodies.get(hash); found != nil {
+		return found.Height == p.Seq
+	}
+	proposal, err := order.DecodeProposal(raw)
+	if err != nil || proposal.Height != p.Seq || proposal.Hash(s.e.cfg.Suite) != hash {
+		return false
+	}
+	s.bodies.put(hash, proposal, bytes.Clone(raw))
+	return true
+}
+
+// askBody asks all peers for a decided body. Safe for concurrent use.
+func (s *session) askBody(hash crypto.Hash) {
+	s.intake.mu.Lock()
+	s.intake.wanted[hash] = true
+	s.intake.mu.Unlock()
+	s.send(0, append([]byte{frameAskBody}, hash[:]...))
+}
+
+func (s *session) takeAskedBody(raw []byte) {
+	s.intake.mu.Lock()
+	none := len(s.intake.wanted) == 0
+	s.intake.mu.Unlock()
+	if none {
+		return
+	}
+	p, err := order.DecodeProposal(raw)
+	if err != nil {
+		return
+	}
+	hash := p.Hash(s.e.cfg.Suite)
+	s.intake.mu.Lock()
+	wanted := s.intake.wanted[hash]
+	delete(s.intake.wanted, hash)
+	s.intake.mu.Unlock()
+	if wanted {
+		s.bodies.put(hash, p, bytes.Clone(raw))
+	}
+}
+
+// release takes again what is held back.
+func (s *session) release() {
+	held := s.intake.held
+	s.intake.held = nil
+	for _, h := range held {
+		s.take(h)
+	}
+}
+
+// verdict is what becomes of a message.
+type verdict int
+
+const (
+	drop verdict = iota
+	hold
+	pass
+)
+
+// take gives a message to the library, or keeps it for later, or drops it.
+func (s *session) take(h heldBack) {
+	switch s.judge(h) {
+	case hold:
+		if len(s.intake.held) == maxHeldBack {
+			s.intake.held = slices.Delete(s.intake.held, 0, 1)
+		}
+		s.intake.held = append(s.intake.held, h)
+	case pass:
+		s.lib.HandleMessage(uint64(h.from), h.m)
+	case drop:
+	}
+}
+
+func (s *session) judge(h heldBack) verdict {
+	switch t := h.m.GetContent().(type) {
+	case *smartbftprotos.Message_PrePrepare:
+		return s.judgeVote(h, t.PrePrepare.View, t.PrePrepare.Seq)
+	case *smartbftprotos.Message_Prepare:
+		return s.judgeVote(h, t.Prepare.View, t.Prepare.Seq)
+	case *smartbftprotos.Message_Commit:
+		s.evidence.commit(s, h.from, t.Commit)
+		return s.judgeVote(h, t.Commit.View, t.Commit.Seq)
+	case *smartbftprotos.Message_ViewData:
+		return s.judgeViewData(h, t.ViewData)
+	case *smartbftprotos.Message_NewView:
+		return s.judgeNewView(h, t.NewView)
+	case *smartbftprotos.Message_HeartBeat:
+		s.hint(t.HeartBeat.View)
+		return pass
+	case *smartbftprotos.Message_HeartBeatResponse, *smartbftprotos.Message_ViewChange:
+		return pass
+	}
+	return drop // what the keeper asks the peers for by frames of its own
+}
+
+// judgeVote passes what the library can use now. It takes the next two heights; it ends a view in which the leader speaks of another, so votes of
+// views that are left are kept from it, unless it takes over a proposal of one.
+func (s *session) judgeVote(h heldBack, view, seq uint64) verdict {
+	s.mu.Lock()
+	now, changing, next := s.view, s.changing, s.givenAt+1
+	s.mu.Unlock()
+	waited := time.Since(h.at) >= holdFor
+	early := view > now || seq > next+1
+	switch {
+	case view < now && !changing, seq > next+window:
+		return drop
+	case early && !waited:
+		return hold
+	}
+	if early {
+		s.hint(view)
+	}
+	s.intake.gate.Lock()
+	defer s.intake.gate.Unlock()
+	if s.intake.frozen {
+		return hold
+	}
+	s.lib.HandleMessage(uint64(h.from), h.m)
+	return drop
+}
+
+// judgeViewData passes the first state that a validator tells for the view that the library prepares, checked: the library does not always check.
+func (s *session) judgeViewData(h heldBack, d *smartbftprotos.SignedViewData) verdict {
+	view, ok := s.checkViewData(d)
+	if !ok || d.Signer != uint64(h.from) {
+		return drop
+	}
+	return s.judgeChange(h, view, passedKey{h.from, false})
+}
+
+// judgeNewView checks what the library does not: that the states in it are of different validators, and each signed by its own.
+func (s *session) judgeNewView(h heldBack, v *smartbftprotos.NewView) verdict {
+	if len(v.SignedViewData) == 0 || len(v.SignedViewData) > len(s.set) {
+		return drop
+	}
+	seen := make(map[uint64]bool, len(s.set))
+	var view uint64
+	for i, d := range v.SignedViewData {
+		next, ok := s.checkViewData(d)
+		if !ok || seen[d.Signer] || (i > 0 && next != view) {
+			return drop
+		}
+		seen[d.Signer], view = true, next
+	}
+	if leaderOf(s.set, view) != h.from {
+		return drop
+	}
+	return s.judgeChange(h, view, passedKey{h.from, true})
+}
+
+func (s *session) checkViewData(d *smartbftprotos.SignedViewData) (view uint64, ok bool) {
+	data := new(smartbftprotos.ViewData)
+	if proto.Unmarshal(d.RawViewData, data) != nil || data.LastDecision == nil {
+		return 0, false
+	}
+	return data.NextView, s.verify(d.Signer, viewDataMessage(d.RawViewData), d.Signature) == nil
+}
+
+// judgeChange holds a message back until the library prepares its view, and passes it once.
+func (s *session) judgeChange(h heldBack, view uint64, key passedKey) verdict {
+	in := &s.intake
+	now := in.changeView.Load()
+	switch {
+	case view < now:
+		return drop
+	case view > now && time.Since(h.at) < s.e.cfg.viewChangeTimeout():
+		return hold
+	case view > now:
+		return drop
+	}
+	if in.passedView != view {
+		in.passedView = view
+		clear(in.passed)
+	}
+	if in.passed[key] {
+		return drop
+	}
+	in.passed[key] = true
+	return pass
+}
+
+// hint notes that a peer speaks of a later view; tend asks for it when this node stays behind.
+func (s *session) hint(view uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if view > s.view && s.hinted.IsZero() {
+		s.hinted = time.Now()
+	}
+}

@@ -1,0 +1,135 @@
+package bft
+
+import (
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/rlp"
+	"github.com/hyperledger-labs/SmartBFT/smartbftprotos"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/jialing-chain/jialing/internal/order"
+)
+
+// record is one entry of the journal: one or more of the library's saved messages.
+type record struct {
+	// Height is the last decision's when it was written: what it says is about the height after, and void once that is decided.
+	Height uint64
+	// Messages are saved messages in the library's encoding.
+	Messages [][]byte
+	// Body is that of the proposal in Messages, if there is one.
+	Body []byte
+}
+
+// maxRecords is after how many entries the journal is rewritten: only views that change without a decision make it grow.
+const maxRecords = 32
+
+// journal is the library's log over order.Journal. Safe for concurrent use.
+type journal struct {
+	store order.Journal
+	// turn is held by whoever reads or writes what follows and the store.
+	turn    chan struct{}
+	records []record
+}
+
+// openJournal reads what there is.
+func openJournal(store order.Journal) (*journal, error) {
+	entries, err := store.Entries()
+	if err != nil {
+		return nil, fmt.Errorf("bft: read the journal: %w", err)
+	}
+	j := &journal{store: store, turn: make(chan struct{}, 1)}
+	for i, b := range entries {
+		var r record
+		if err := rlp.DecodeBytes(b, &r); err != nil {
+			return nil, fmt.Errorf("bft: entry %d of the journal: %w", i, err)
+		}
+		j.records = append(j.records, r)
+	}
+	return j, nil
+}
+
+// append makes r durable. With truncate all before it is forgotten.
+func (j *journal) append(r record, truncate bool) error {
+	j.turn <- struct{}{}
+	defer func() { <-j.turn }()
+	if !truncate && len(j.records) >= maxRecords {
+		k, err := j.sift(r.Height)
+		if err != nil {
+			return err
+		}
+		r.Messages, truncate = append(k.messages, r.Messages...), true
+		if r.Body == nil {
+			r.Body = k.body
+		}
+	}
+	b, err := rlp.EncodeToBytes(&r)
+	if err != nil {
+		return fmt.Errorf("bft: encode a journal entry: %w", err)
+	}
+	if err := j.store.Append(b, truncate); err != nil {
+		return fmt.Errorf("bft: write the journal: %w", err)
+	}
+	if truncate {
+		j.records = j.records[:0]
+	}
+	j.records = append(j.records, r)
+	return nil
+}
+
+// remains is what of the journal binds this node at the height after the last decision's.
+type remains struct {
+	// messages is what the library restores from.
+	messages [][]byte
+	// proposal is the one in flight, with its body; nil when none is.
+	proposal *smartbftprotos.PrePrepare
+	body     []byte
+}
+
+// remains is what of the entries binds this node.
+func (j *journal) remains(height uint64) (*remains, error) {
+	j.turn <- struct{}{}
+	defer func() { <-j.turn }()
+	return j.sift(height)
+}
+
+// sift reads the entries. The library restores from the last one only and so would forget a proposal that it had prepared when a change of
+// the view came after. It is not told of the change then: it stays in the proposal's view, where it has voted and can vote for nothing else, until
+// it hears of the next one. A proposal that was not prepared is forgotten instead, lest it be committed in a view that was left.
+func (j *journal) sift(height uint64) (*remains, error) {
+	var proposed, commit, change []byte
+	out := new(remains)
+	for _, r := range j.records {
+		if r.Height != height {
+			continue
+		}
+		for _, b := range r.Messages {
+			m := new(smartbftprotos.SavedMessage)
+			if err := proto.Unmarshal(b, m); err != nil {
+				return nil, fmt.Errorf("bft: an entry of the journal: %w", err)
+			}
+			switch m.GetContent().(type) {
+			case *smartbftprotos.SavedMessage_ProposedRecord:
+				proposed, commit, change = b, nil, nil
+				out.proposal, out.body = m.GetProposedRecord().GetPrePrepare(), r.Body
+			case *smartbftprotos.SavedMessage_Commit:
+				commit = b
+			case *smartbftprotos.SavedMessage_ViewChange:
+				change = b
+			case *smartbftprotos.SavedMessage_NewView: // the new view began without the old proposal: it cannot have been decided
+				proposed, commit, change = nil, nil, b
+				out.proposal, out.body = nil, nil
+			default:
+				return nil, fmt.Errorf("bft: an entry of the journal has no known kind")
+			}
+		}
+	}
+	switch {
+	case commit != nil && proposed != nil:
+		out.messages = [][]byte{proposed, commit}
+	case change != nil:
+		out.messages, out.proposal, out.body = [][]byte{change}, nil, nil
+	case proposed != nil:
+		out.messages = [][]byte{proposed}
+	}
+	return out, nil
+}

@@ -1,0 +1,97 @@
+package bft
+
+import (
+	"time"
+)
+
+// repeatAfter is after how long without progress messages are sent again: well above a round trip, well below a leader's timeout.
+const repeatAfter = 300 * time.Millisecond
+
+// behindPatience is how long peers may be ahead before this node asks for what it lacks: agreement usually brings it sooner.
+const behindPatience = time.Second
+
+// hintPatience is how long a peer may speak of a later view before this node asks for it.
+const hintPatience = 500 * time.Millisecond
+
+// tend does what only time brings: it repeats messages, catches up when agreement does not, and watches what waits too long.
+func (s *session) tend() {
+	ticker := time.NewTicker(repeatAfter)
+	defer ticker.Stop()
+	var behind time.Time
+	var behindAt uint64
+	watch := watcher{every: s.e.cfg.requestTimeout() / 4}
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-s.host.Behind():
+			if behind.IsZero() {
+				behind, behindAt = time.Now(), s.height()
+			}
+			continue
+		case <-ticker.C:
+		}
+		now := time.Now()
+		s.repeat(now)
+		if !behind.IsZero() && now.Sub(behind) >= behindPatience {
+			if s.height() == behindAt {
+				s.askCatchUp()
+			}
+			behind = time.Time{}
+		}
+		s.mu.Lock()
+		hinted := !s.hinted.IsZero() && now.Sub(s.hinted) >= hintPatience
+		if hinted {
+			s.hinted = time.Time{}
+		}
+		s.mu.Unlock()
+		if hinted {
+			s.askCatchUp()
+		}
+		watch.look(s, now)
+	}
+}
+
+// repeat sends again what may have been lost.
+func (s *session) repeat(now time.Time) {
+	s.mu.Lock()
+	height, changing := s.givenAt, s.changing
+	s.mu.Unlock()
+	for _, m := range s.out.due(now.Add(-repeatAfter), height, changing, now.Add(-s.e.cfg.viewChangeTimeout())) {
+		s.send(m.to, m.frame)
+	}
+}
+
+// watcher looks after transactions that wait too long.
+type watcher struct {
+	every time.Duration
+	next  time.Time
+}
+
+// look tells the leader of transactions that have waited for half the request timeout, as it may not have them, and asks for another leader when
+// they have waited for all of it, though decisions had room or none was made.
+func (w *watcher) look(s *session, now time.Time) {
+	if now.Before(w.next) {
+		return
+	}
+	w.next = now.Add(w.every)
+	s.mu.Lock()
+	view, leader, since := s.view, s.leader, s.leaderFrom
+	idle := s.delivers || s.changing || leader == s.me
+	s.mu.Unlock()
+	patience := s.e.cfg.requestTimeout()
+	if idle || now.Sub(since) < patience/2 {
+		return
+	}
+	waiting := s.host.Overdue(patience/2, maxWaiting)
+	if len(waiting) == 0 {
+		return
+	}
+	if overdue := s.host.Overdue(patience, 1); len(overdue) > 0 && now.Sub(since) >= patience {
+		s.e.log.Info("a transaction waits too long, asking for another leader", "height", s.height()+1, "view", view, "leader", leader,
+			"tx", overdue[0], "waited", patience)
+		s.lib.Complain(view, true)
+		return
+	}
+	s.send(uint64(leader), waitingFrame(waiting))
+}
