@@ -111,6 +111,7 @@ func HeaderDifference(ours, theirs *Header) string {
 		{"parent's suite hash", a.Parent, b.Parent},
 		{"decision", a.Decision, b.Decision},
 		{"validator set", a.Validators, b.Validators},
+		{"next validator set", a.Next, b.Next},
 		{"time", fmt.Sprintf("%d.%03d", ours.Time, a.Millis), fmt.Sprintf("%d.%03d", theirs.Time, b.Millis)},
 		{"miner", ours.Coinbase, theirs.Coinbase},
 		{"gas limit", ours.GasLimit, theirs.GasLimit},
