@@ -175,10 +175,11 @@ func (f *fetch) askPart(ctx context.Context, peer chain.Peer, hashes []common.Ha
 			return fmt.Errorf("an answer of nothing")
 		}
 		txs, err := f.g.verify(raws, hashes)
+		f.put(hashes[:len(raws)], txs)
 		if err != nil {
 			f.g.deps.Network.Report(peer, misbehaviour, "gossip: answer: "+err.Error())
+			return err
 		}
-		f.put(hashes[:len(raws)], txs)
 		hashes = hashes[len(raws):]
 	}
 	return nil

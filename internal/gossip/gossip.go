@@ -84,7 +84,9 @@ type Gossip struct {
 	peers map[chain.Peer]*peer
 	// linksDirty tells that our links changed since the peers heard of them.
 	linksDirty bool
-	snapshot   snapshot
+	// snapshots are listings of our pool that peers read, the oldest first; listed numbers them.
+	snapshots []snapshot
+	listed    uint64
 }
 
 // peer is what is known of another node. Its fields are guarded by Gossip.mu.
@@ -110,6 +112,8 @@ type peer struct {
 	// owes tells that the peer must be told to compare, at oweAt or later.
 	owes  bool
 	oweAt time.Time
+	// listedAt is when the peer asked for a new listing of our pool.
+	listedAt time.Time
 }
 
 // New returns a gossip that knows nobody.

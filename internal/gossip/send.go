@@ -64,6 +64,7 @@ func (g *Gossip) send(ctx context.Context) {
 	s := &spreader{g: g, boxes: make(map[chain.Peer]*outbox)}
 	local, cancel := g.deps.Pool.SubscribeLocal(feed)
 	defer func() { cancel() }()
+	g.oweAll() // what was ready before is announced to nobody
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	for {

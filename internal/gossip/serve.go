@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -11,7 +12,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 )
 
-// snapshot is one listing of our pool, shared by all peers that compare at about the same time: after a partition all of them do.
+// snapshot is one listing of our pool, kept while a peer reads it page by page.
 type snapshot struct {
 	id     uint64
 	hashes []common.Hash
@@ -19,12 +20,19 @@ type snapshot struct {
 }
 
 const (
-	// snapshotFresh is how long a new comparison may begin with a snapshot, snapshotLife how long one that has begun may go on.
-	snapshotFresh = time.Second
-	snapshotLife  = 30 * time.Second
+	// snapshots is how many listings of more than a page are kept, the oldest go first: some 4 MiB each where the pool is full. A peer whose listing is
+	// gone begins again. They are never shared: a listing must be younger than what made the peer ask, or what it lacks may not be in it.
+	snapshots = 4
+	// snapshotLife is how long one is kept, listWait the least time between two new ones for one peer, who waits longer by himself.
+	snapshotLife = 30 * time.Second
+	listWait     = 200 * time.Millisecond
 )
 
-var errSnapshot = errors.New("that list is forgotten, begin again")
+// Refusals of a listing. They can happen to an honest peer.
+var (
+	errSnapshot = errors.New("that list is forgotten, begin again")
+	errTooSoon  = errors.New("lists are asked for too often")
+)
 
 // Serve answers a request of Method.
 func (g *Gossip) Serve(ctx context.Context, from chain.Peer, request []byte) ([]byte, error) {
@@ -46,7 +54,7 @@ func (g *Gossip) Serve(ctx context.Context, from chain.Peer, request []byte) ([]
 			g.deps.Network.Report(from, misbehaviour, "gossip: request: "+err.Error())
 			return nil, err
 		}
-		return g.serveList(snapshot, offset)
+		return g.serveList(from, snapshot, offset)
 	}
 	g.deps.Network.Report(from, misbehaviour, "gossip: request of an unknown kind")
 	return nil, fmt.Errorf("%w: request of kind %d", errWire, request[0])
@@ -79,28 +87,45 @@ func (g *Gossip) serveTxs(ctx context.Context, hashes []common.Hash) ([]byte, er
 	return out, nil
 }
 
-// serveList answers with a page of a snapshot of our pool.
-func (g *Gossip) serveList(id uint64, offset int) ([]byte, error) {
-	g.mu.Lock()
-	s, now := g.snapshot, time.Now()
-	g.mu.Unlock()
-	age := now.Sub(s.taken)
-	switch {
-	case id != 0 && (id != s.id || age > snapshotLife):
-		return nil, errSnapshot
-	case id == 0 && (s.id == 0 || age > snapshotFresh):
-		s = g.newSnapshot(now)
+// serveList answers with a page of a listing of our pool.
+func (g *Gossip) serveList(from chain.Peer, id uint64, offset int) ([]byte, error) {
+	s, err := g.listing(from, id)
+	if err != nil {
+		return nil, err
 	}
 	offset = min(offset, len(s.hashes))
 	p := page{snapshot: s.id, total: len(s.hashes), hashes: s.hashes[offset:min(offset+listPage, len(s.hashes))]}
 	return p.encode(), nil
 }
 
-// newSnapshot replaces the kept one. Two at the same time replace each other: the peer of the one that lost begins again.
-func (g *Gossip) newSnapshot(now time.Time) snapshot {
-	hashes := g.deps.Pool.Waiting(maxList)
+// listing finds a kept listing, or makes a new one where id is 0.
+func (g *Gossip) listing(from chain.Peer, id uint64) (snapshot, error) {
+	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.snapshot = snapshot{id: g.snapshot.id + 1, hashes: hashes, taken: now}
-	return g.snapshot
+	g.snapshots = slices.DeleteFunc(g.snapshots, func(s snapshot) bool { return now.Sub(s.taken) > snapshotLife })
+	if id != 0 {
+		i := slices.IndexFunc(g.snapshots, func(s snapshot) bool { return s.id == id })
+		if i < 0 {
+			return snapshot{}, errSnapshot
+		}
+		return g.snapshots[i], nil
+	}
+	p := g.peer(from)
+	if p == nil || now.Sub(p.listedAt) < listWait {
+		return snapshot{}, errTooSoon
+	}
+	p.listedAt = now
+	g.listed++
+	s := snapshot{id: g.listed, taken: now}
+	g.mu.Unlock()
+	s.hashes = g.deps.Pool.Waiting(maxList)
+	g.mu.Lock()
+	if len(s.hashes) > listPage {
+		if len(g.snapshots) == snapshots {
+			g.snapshots = slices.Delete(g.snapshots, 0, 1)
+		}
+		g.snapshots = append(g.snapshots, s)
+	}
+	return s, nil
 }
