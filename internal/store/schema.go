@@ -57,6 +57,8 @@ const (
 	tableAttestations byte = 'o'
 	// tableCertificates: height → RLP of the certificate.
 	tableCertificates byte = 'q'
+	// tableEngineLog: number(8), from 1 on → what the consensus engine must not forget (enginelog.go).
+	tableEngineLog byte = 'j'
 )
 
 // tables names the tables for people, in the order in which Usage lists them.
@@ -67,7 +69,8 @@ var tables = []struct {
 	{tableAccounts, "accounts"}, {tableSlots, "slots"}, {tableAccountNodes, "account nodes"}, {tableStorageNodes, "storage nodes"}, {tableCode, "code"},
 	{tableDiffs, "history"}, {tableChanges, "history index"}, {tableDecisions, "decisions"}, {tableBodies, "transactions"}, {tableHeaders, "headers"},
 	{tableHashes, "block index"}, {tableExclusions, "exclusions"}, {tableReceipts, "receipts"}, {tableTxs, "transaction index"},
-	{tableLogs, "log index"}, {tableAttestations, "attestations"}, {tableCertificates, "certificates"}, {tableSets, "validator sets"}, {tableEpochs, "epochs"}, {tableMeta, "meta"},
+	{tableLogs, "log index"}, {tableAttestations, "attestations"}, {tableCertificates, "certificates"}, {tableSets, "validator sets"}, {tableEpochs, "epochs"},
+	{tableEngineLog, "engine log"}, {tableMeta, "meta"},
 }
 
 // Names in tableMeta.
