@@ -53,6 +53,8 @@ type nodeStatus struct {
 	StartedAt int64   `json:"startedAt"`
 	Now       int64   `json:"now"`
 	Problem   *string `json:"problem"`
+	// Conflicts are signs that another node uses this one's key.
+	Conflicts []string `json:"conflicts"`
 }
 
 // member is a validator of the ruling set.

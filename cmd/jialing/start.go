@@ -38,6 +38,9 @@ nothing either. Settings are in the folder's node.toml; the flags here go before
 	return cmd
 }
 
+// stoppedWord is the last line of a node that ended because it was asked to.
+const stoppedWord = "stopped"
+
 // startView is what start prints once the node serves. The demo reads its JSON form.
 type startView struct {
 	Name      string      `json:"name"`
@@ -93,7 +96,7 @@ func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) erro
 	}
 	err = <-ended
 	if err == nil {
-		c.warn("stopped")
+		c.warn(stoppedWord)
 	}
 	return err
 }

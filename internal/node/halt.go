@@ -33,10 +33,15 @@ type Halt struct {
 	Certified     *chain.Header       `json:"certified"`
 	CertifiedHash crypto.Hash         `json:"certifiedHash"`
 	Signers       []chain.ValidatorID `json:"signers"`
-	// FirstKey names the first differing key with both values (chain.WriteSet.Difference); "" where no other node's writes could be had.
+	// FirstKey names the first difference with both values: a key of the state, or a field of the header where no other node's writes could be had. Detail
+	// says what is known beyond it, or why it is not.
 	FirstKey string `json:"firstKey"`
+	Detail   string `json:"detail"`
 	Advice   string `json:"advice"`
 }
+
+// HaltPath is where a node's folder has its halt.
+func HaltPath(dir string) string { return filepath.Join(dir, haltFile) }
 
 // WriteHalt writes <dir>/halt.json durably, in place of an older one.
 func WriteHalt(dir string, h *Halt) error {
@@ -51,7 +56,7 @@ func WriteHalt(dir string, h *Halt) error {
 	defer os.Remove(f.Name()) // gone after the renaming
 	_, err = f.Write(append(b, '\n'))
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, haltFile))
+		err = os.Rename(f.Name(), HaltPath(dir))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", haltFile, err)
@@ -61,7 +66,7 @@ func WriteHalt(dir string, h *Halt) error {
 
 // ReadHalt reads <dir>/halt.json; nil when there is none.
 func ReadHalt(dir string) (*Halt, error) {
-	f, err := os.Open(filepath.Join(dir, haltFile))
+	f, err := os.Open(HaltPath(dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -89,5 +94,5 @@ func CheckHalt(dir string) error {
 	if err != nil || h == nil {
 		return err
 	}
-	return fmt.Errorf("%w at height %d; see %s", ErrHalted, h.Height, filepath.Join(dir, haltFile))
+	return fmt.Errorf("%w at height %d; see %s", ErrHalted, h.Height, HaltPath(dir))
 }
