@@ -43,14 +43,25 @@ type serveNode struct {
 
 func (n serveNode) Finalized() uint64 { return n.p.attest.Finalized() }
 
-func (n serveNode) Validators(uint64) (chain.ValidatorSet, error) { return n.p.validators, nil }
+func (n serveNode) Validators(height uint64) (chain.ValidatorSet, error) {
+	if set := n.p.sets.Of(height); set != nil {
+		return set, nil
+	}
+	return nil, fmt.Errorf("the validators of block %d are not settled yet", height)
+}
 
-func (n serveNode) Quorum(size int) int { return n.quorum(size) }
+func (n serveNode) Quorum(size int) int { return n.genesis.Consensus.Engine.Quorum(size) }
+
+// me is this node among the validators that rule now; nil when it is none.
+func (n serveNode) me() *chain.Validator { return self(n.p.sets.Of(n.p.executed.Load()+1), n.key) }
 
 func (n serveNode) Status() eth.NodeStatus {
 	s := eth.NodeStatus{Version: n.version, Executed: n.p.executed.Load(), Durable: n.p.store.Head().Number.Uint64()}
-	if me := self(n.p.validators, n.key); me != nil {
+	if me := n.me(); me != nil {
 		s.Coinbase = me.Address
+	}
+	if n.p.network != nil {
+		s.Peers = len(n.p.network.Connected())
 	}
 	if b, err := json.Marshal(n.p.engine.Status()); err == nil {
 		s.Engine = b

@@ -10,9 +10,12 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/jialing-chain/jialing/internal/catchup"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/execute"
+	"github.com/jialing-chain/jialing/internal/gossip"
 	"github.com/jialing-chain/jialing/internal/order"
+	"github.com/jialing-chain/jialing/internal/p2p"
 	"github.com/jialing-chain/jialing/internal/pool"
 	"github.com/jialing-chain/jialing/internal/serve"
 	"github.com/jialing-chain/jialing/internal/serve/eth"
@@ -39,6 +42,10 @@ type Config struct {
 	// Serve is the sockets, RPC what one request may cost behind them.
 	Serve serve.Config `toml:"serve"`
 	RPC   eth.Config   `toml:"rpc"`
+	// Network, Gossip and CatchUp are the ways to the other nodes.
+	Network p2p.Config     `toml:"network"`
+	Gossip  gossip.Config  `toml:"gossip"`
+	CatchUp catchup.Config `toml:"catchup"`
 }
 
 // StoreConfig is the node's share of memory and disk for the ledger.
@@ -76,6 +83,9 @@ func DefaultConfig() Config {
 		Execute: ExecuteConfig{CodeCacheMiB: 64},
 		Serve:   serve.DefaultConfig(),
 		RPC:     eth.DefaultConfig(),
+		Network: p2p.DefaultConfig(),
+		Gossip:  gossip.DefaultConfig(),
+		CatchUp: catchup.DefaultConfig(),
 	}
 }
 
@@ -104,7 +114,8 @@ func (c *Config) Validate() error {
 	case c.Execute.CodeCacheMiB < 1 || c.Execute.CodeCacheMiB > 1<<14:
 		return errors.New("config: execute.code_cache_mib must be 1 to 16384")
 	}
-	for _, validate := range []func() error{c.Pool.Validate, c.Order.Validate, c.Serve.Validate, c.RPC.Validate} {
+	for _, validate := range []func() error{c.Pool.Validate, c.Order.Validate, c.Serve.Validate, c.RPC.Validate, c.Network.Validate, c.Gossip.Validate,
+		c.CatchUp.Validate} {
 		if err := validate(); err != nil {
 			return fmt.Errorf("config: %w", err)
 		}

@@ -16,7 +16,8 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/execute"
-	"github.com/jialing-chain/jialing/internal/order/solo"
+	"github.com/jialing-chain/jialing/internal/govern"
+	"github.com/jialing-chain/jialing/internal/order"
 	"github.com/jialing-chain/jialing/internal/store"
 )
 
@@ -70,16 +71,17 @@ func Import(ctx context.Context, cfg Config, r io.Reader, log *slog.Logger, prog
 
 // importer re-executes blocks. One goroutine.
 type importer struct {
-	st         *store.Store
-	suite      crypto.Suite
-	genesis    crypto.Hash
-	validators chain.ValidatorSet
-	verifier   *chain.Verifier
-	engine     *solo.Engine
-	executor   *execute.Executor
-	attest     *attest.Attester
-	head       *chain.Header
-	recent     recentHashes
+	st       *store.Store
+	suite    crypto.Suite
+	genesis  crypto.Hash
+	quorum   func(n int) int
+	sets     *govern.Tracker
+	verifier *chain.Verifier
+	engine   order.Engine
+	executor *execute.Executor
+	attest   *attest.Attester
+	head     *chain.Header
+	recent   recentHashes
 }
 
 func newImporter(cfg Config, g *chain.Genesis, st *store.Store) (*importer, error) {
@@ -95,7 +97,10 @@ func newImporter(cfg Config, g *chain.Genesis, st *store.Store) (*importer, erro
 	if err != nil {
 		return nil, fmt.Errorf("read block 0: %w", err)
 	}
-	im := &importer{st: st, suite: suite, validators: g.ValidatorSet(), verifier: chain.NewVerifier(g), head: st.Head()}
+	im := &importer{st: st, suite: suite, quorum: g.Consensus.Engine.Quorum, verifier: chain.NewVerifier(g), head: st.Head()}
+	if im.sets, err = govern.NewTracker(g, suite, st); err != nil {
+		return nil, err
+	}
 	if im.genesis, err = chain.HeaderHash(suite, header0); err != nil {
 		return nil, err
 	}
@@ -105,9 +110,11 @@ func newImporter(cfg Config, g *chain.Genesis, st *store.Store) (*importer, erro
 	if err := im.recent.load(st, im.head.Number.Uint64()); err != nil {
 		return nil, err
 	}
-	im.engine = solo.New(suite, im.genesis, im.validators[0].ID, 0)
-	im.attest = attest.New(attest.Config{Suite: suite, Genesis: im.genesis, Key: key, Quorum: attest.Single, Store: st,
-		Validators: func(uint64) chain.ValidatorSet { return im.validators }, Finalized: st.Finalized()})
+	if im.engine, err = newEngine(g, suite, im.genesis, key, st, slog.New(slog.DiscardHandler)); err != nil {
+		return nil, err
+	}
+	im.attest = attest.New(attest.Config{Suite: suite, Genesis: im.genesis, Key: key, Quorum: im.quorum, Store: st, Validators: im.sets.Of,
+		Finalized: st.Finalized()})
 	return im, nil
 }
 
@@ -124,20 +131,27 @@ func (im *importer) add(ctx context.Context, b *store.ExportedBlock) error {
 		}
 		return im.certify(b)
 	}
-	if err := im.engine.VerifyDecision(im.validators, b.Decision); err != nil {
+	set, next := im.sets.Of(height), im.sets.Of(height+1)
+	if set == nil || next == nil {
+		return fmt.Errorf("the validators of block %d are not known", height)
+	}
+	if err := im.engine.VerifyDecision(set, b.Decision); err != nil {
 		return err
 	}
 	txs, err := im.decode(ctx, b.Txs)
 	if err != nil {
 		return err
 	}
-	e, err := im.executor.Execute(ctx, execute.Input{Parent: im.head, Decision: b.Decision, Txs: txs, State: im.st.Tip(), Validators: im.validators,
-		Next: im.validators, BlockHash: im.recent.hash}, im.st)
+	e, err := im.executor.Execute(ctx, execute.Input{Parent: im.head, Decision: b.Decision, Txs: txs, State: im.st.Tip(), Validators: set, Next: next,
+		BlockHash: im.recent.hash}, im.st)
 	if err != nil {
 		return err
 	}
 	if e.Block.Hash != b.Header.Hash() {
 		return fmt.Errorf("%w: %s", ErrImportDiffers, difference(e.Block.Header, b.Header))
+	}
+	if e.Change, err = im.sets.Executed(height, e.Writes, im.st.Tip()); err != nil {
+		return err
 	}
 	if err := im.append(ctx, b.Decision, txs); err != nil {
 		return err
@@ -181,7 +195,8 @@ func (im *importer) certify(b *store.ExportedBlock) error {
 	if want, err := chain.HeaderHash(im.suite, b.Header); err != nil || b.Certificate.Header != want {
 		return errors.Join(err, fmt.Errorf("%w: it is of another header", chain.ErrCertificate))
 	}
-	if err := b.Certificate.Verify(im.suite, im.genesis, im.validators, attest.Single(len(im.validators))); err != nil {
+	set := im.sets.Of(b.Certificate.Height)
+	if err := b.Certificate.Verify(im.suite, im.genesis, set, im.quorum(len(set))); err != nil {
 		return err
 	}
 	return im.st.PutCertificate(b.Certificate)

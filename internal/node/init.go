@@ -54,7 +54,7 @@ func InitConfig(cfg Config, g *chain.Genesis, key crypto.PrivateKey) error {
 	if err := writeConfig(filepath.Join(cfg.Dir, configFile), &cfg); err != nil {
 		return err
 	}
-	st, err := openStore(&cfg, g, suite, nil)
+	st, err := openStore(&cfg, nil, g, suite, nil)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,6 @@ func OpenLedger(cfg Config, log *slog.Logger) (*store.Store, *chain.Genesis, err
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := openStore(&cfg, g, suite, log)
+	st, err := openStore(&cfg, nil, g, suite, log)
 	return st, g, err
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,18 +10,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/jialing-chain/jialing/internal/attest"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
-	"github.com/jialing-chain/jialing/internal/execute"
-	"github.com/jialing-chain/jialing/internal/order"
-	"github.com/jialing-chain/jialing/internal/order/solo"
-	"github.com/jialing-chain/jialing/internal/pool"
+	"github.com/jialing-chain/jialing/internal/govern"
 	"github.com/jialing-chain/jialing/internal/serve"
-	"github.com/jialing-chain/jialing/internal/serve/eth"
 	"github.com/jialing-chain/jialing/internal/store"
 )
 
@@ -32,36 +29,55 @@ type Node struct {
 	genesis *chain.Genesis
 	suite   crypto.Suite
 	key     crypto.PrivateKey
-	quorum  attest.Quorum
+	opts    Options
+	started time.Time
 	ready   chan struct{}
 
 	mu      sync.Mutex
 	problem error
 	addrs   [2]string // HTTP, WebSocket
+	running *pipeline
 }
 
 // New reads the folder. It opens neither the ledger nor a port.
 func New(cfg Config, version string, log *slog.Logger) (*Node, error) {
+	return NewWith(cfg, version, log, Options{})
+}
+
+// NewWith is New in other surroundings.
+func NewWith(cfg Config, version string, log *slog.Logger, opts Options) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	g, err := LoadGenesis(cfg.Dir)
-	if err != nil {
+	n := &Node{cfg: cfg, version: version, log: log, genesis: opts.Genesis, key: opts.Key, opts: opts, ready: make(chan struct{}), problem: errStarting}
+	var err error
+	if n.genesis == nil {
+		if err := CheckHalt(cfg.Dir); err != nil {
+			return nil, err
+		}
+		if n.genesis, err = LoadGenesis(cfg.Dir); err != nil {
+			return nil, err
+		}
+	}
+	g := n.genesis
+	if n.suite, err = SuiteByName(g.Suite); err != nil {
 		return nil, err
 	}
-	suite, err := SuiteByName(g.Suite)
-	if err != nil {
-		return nil, err
+	if n.key == nil {
+		if n.key, err = ReadKey(filepath.Join(cfg.Dir, keyFile), n.suite); err != nil {
+			return nil, err
+		}
 	}
-	key, err := ReadKey(filepath.Join(cfg.Dir, keyFile), suite)
-	if err != nil {
-		return nil, err
-	}
-	if self(g.ValidatorSet(), key) == nil {
+	if g.Consensus.Engine == chain.Solo && self(g.ValidatorSet(), n.key) == nil {
 		return nil, fmt.Errorf("the key in %s is none of the genesis' validators; engine %q needs it", cfg.Dir, g.Consensus.Engine)
 	}
-	return &Node{cfg: cfg, version: version, log: log, genesis: g, suite: suite, key: key, quorum: attest.Single,
-		ready: make(chan struct{}), problem: errStarting}, nil
+	if g.Consensus.Engine == chain.BFT {
+		if err := govern.Check(g); err != nil {
+			return nil, err
+		}
+	}
+	n.started = n.now()
+	return n, nil
 }
 
 // Run runs the node until ctx ends (nil) or something makes going on unsafe. When the storage fails because the disk is full, it stops
@@ -91,9 +107,24 @@ func (n *Node) Genesis() *chain.Genesis { return n.genesis }
 // Problem says why the node takes no transactions; nil when it does.
 func (n *Node) Problem() error { n.mu.Lock(); defer n.mu.Unlock(); return n.problem }
 
+// Submit gives raw transactions to the pool as local ones, for nodes without ports. It fails while the pipeline does not run.
+func (n *Node) Submit(ctx context.Context, raws [][]byte) ([]*chain.Tx, []error) {
+	n.mu.Lock()
+	p, problem := n.running, n.problem
+	n.mu.Unlock()
+	if p == nil || problem != nil {
+		errs := make([]error, len(raws))
+		for i := range errs {
+			errs[i] = fmt.Errorf("node takes no transactions now: %w", cmp.Or(problem, errStarting))
+		}
+		return make([]*chain.Tx, len(raws)), errs
+	}
+	return p.pool.AddBatch(ctx, raws, true)
+}
+
 // runOnce opens everything, runs it and closes it. full tells that it ended because the disk was full and is no longer.
 func (n *Node) runOnce(ctx context.Context) (full bool, err error) {
-	st, err := openStore(&n.cfg, n.genesis, n.suite, n.log)
+	st, err := openStore(&n.cfg, n.opts.FS, n.genesis, n.suite, n.log)
 	if err != nil {
 		return false, err
 	}
@@ -106,18 +137,16 @@ func (n *Node) runOnce(ctx context.Context) (full bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := server.Listen(); err != nil {
+	if err := n.listen(server); err != nil {
 		return false, err
 	}
-	// The next round listens on the same ports, also where the first one took free ones.
-	if n.cfg.Serve.WebSocketAddr != "" {
-		n.cfg.Serve.WebSocketAddr = server.WebSocketAddr()
-	}
-	n.cfg.Serve.Addr = server.Addr()
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return server.Run(gctx) })
+	if server != nil {
+		g.Go(func() error { return server.Run(gctx) })
+	}
 	g.Go(func() error {
-		n.started(server, st)
+		n.begin(p)
+		defer n.end()
 		var err error
 		full, err = n.drive(gctx, p)
 		if err == nil && gctx.Err() == nil {
@@ -132,6 +161,24 @@ func (n *Node) runOnce(ctx context.Context) (full bool, err error) {
 	return full, err
 }
 
+// listen opens the ports, if the node has any. The next round listens on the same ones, also where the first one took free ones.
+func (n *Node) listen(server *serve.Server) error {
+	if server == nil {
+		return nil
+	}
+	if err := server.Listen(); err != nil {
+		return err
+	}
+	if n.cfg.Serve.WebSocketAddr != "" {
+		n.cfg.Serve.WebSocketAddr = server.WebSocketAddr()
+	}
+	n.cfg.Serve.Addr = server.Addr()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.addrs = [2]string{server.Addr(), server.WebSocketAddr()}
+	return nil
+}
+
 // errResume ends one round of Run so that the next can begin.
 var errResume = errors.New("resume")
 
@@ -142,7 +189,9 @@ func (n *Node) drive(ctx context.Context, p *pipeline) (full bool, err error) {
 	guard := &diskGuard{dir: n.cfg.Dir, min: uint64(n.cfg.Store.MinFreeMiB) << 20}
 	var g errgroup.Group
 	g.Go(func() error { defer cancel(); return p.Run(ctx2) })
-	g.Go(func() error { defer cancel(); return guard.watch(ctx2) })
+	if n.opts.FS == nil { // else there is no disk to watch
+		g.Go(func() error { defer cancel(); return guard.watch(ctx2) })
+	}
 	err = g.Wait()
 	if ctx.Err() != nil {
 		return false, nil
@@ -152,65 +201,26 @@ func (n *Node) drive(ctx context.Context, p *pipeline) (full bool, err error) {
 	}
 	if !errors.Is(err, errDiskFull) && !(errors.Is(err, store.ErrStorage) && guard.full()) {
 		n.setProblem(err)
-		return false, err
+		return false, n.halted(err)
 	}
 	n.setProblem(fmt.Errorf("%w (%w)", errDiskFull, err))
 	n.log.Error("stopped taking transactions: the disk is full; free some space and the node resumes by itself", "err", err)
 	return true, guard.waitForRoom(ctx)
 }
 
-// compose fits the stages together on an open ledger.
-func (n *Node) compose(st *store.Store) (*pipeline, *serve.Server, error) {
-	head := st.Head()
-	g0, err := st.Header(0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read block 0: %w", err)
+// halted leaves a note in the folder when the node stops for divergence: it must not go on as if nothing had happened.
+func (n *Node) halted(err error) error {
+	var d *attest.Divergence
+	if !errors.As(err, &d) || n.opts.FS != nil {
+		return err
 	}
-	genesisHash, err := chain.HeaderHash(n.suite, g0)
-	if err != nil {
-		return nil, nil, err
-	}
-	set := n.genesis.ValidatorSet()
-	p := &pipeline{store: st, validators: set, head: head, log: n.log}
-	p.executed.Store(head.Number.Uint64())
-	if err := p.recent.load(st, head.Number.Uint64()); err != nil {
-		return nil, nil, err
-	}
-	if p.execute, err = execute.New(n.cfg.Execute.config(), n.genesis, n.suite); err != nil {
-		return nil, nil, err
-	}
-	poolCfg := n.cfg.Pool
-	if poolCfg.Journal != "" {
-		poolCfg.Journal = filepath.Join(n.cfg.Dir, poolCfg.Journal)
-	}
-	if p.pool, err = pool.New(poolCfg, n.genesis, poolChain{st, p.execute}, pool.Options{Log: n.log}); err != nil {
-		return nil, nil, err
-	}
-	me := self(set, n.key)
-	p.order, err = order.NewDriver(n.cfg.Order, order.Node{Genesis: n.genesis, GenesisHash: genesisHash, Suite: n.suite, ID: me.ID, Key: n.key,
-		Pool: p.pool, Ledger: st, Log: n.log})
-	if err != nil {
-		return nil, nil, err
-	}
-	p.engine = solo.New(n.suite, genesisHash, me.ID, time.Duration(n.genesis.Consensus.HeartbeatMillis)*time.Millisecond)
-	p.attest = attest.New(attest.Config{Suite: n.suite, Genesis: genesisHash, Key: n.key, Quorum: n.quorum, Store: st,
-		Validators: func(uint64) chain.ValidatorSet { return set }, Finalized: st.Finalized()})
-	if err := n.resumeAttesting(p); err != nil {
-		return nil, nil, err
-	}
-	registry := prometheus.NewRegistry()
-	if p.stages, err = newStageMetrics(registry, p.pool, st, p.attest.Finalized); err != nil {
-		return nil, nil, fmt.Errorf("register metrics: %w", err)
-	}
-	p.serve, err = eth.New(n.cfg.RPC, eth.Sources{Genesis: n.genesis, Suite: n.suite, Ledger: st, States: st,
-		Pool: gatedPool{servePool{p.pool}, n.Problem}, Calls: p.execute, Node: serveNode{n, p}}, time.Now)
-	if err != nil {
-		return nil, nil, err
-	}
-	server, err := serve.New(n.cfg.Serve, serve.Backend{Services: p.serve.Services(), Sender: p.serve, Feeds: p.serve, Ready: n.Problem,
-		Registry: registry, Log: n.log})
-	return p, server, err
+	h := &Halt{Height: d.Height, Time: n.now(), Own: d.OurHeader, OwnHash: d.Ours, Certified: d.TheirHeader, CertifiedHash: d.Theirs, Signers: d.By,
+		FirstKey: d.First, Detail: d.Detail, Advice: haltAdvice}
+	return errors.Join(err, WriteHalt(n.cfg.Dir, h))
 }
+
+const haltAdvice = "keep a copy of this folder for the investigation; compare the node's binary and version with the others'; then remove data and halt.json " +
+	"and start: the node fetches the chain again"
 
 // resumeAttesting hands attestation the durable blocks that have no certificate yet: what died with the last process.
 func (n *Node) resumeAttesting(p *pipeline) error {
@@ -230,24 +240,48 @@ func (n *Node) resumeAttesting(p *pipeline) error {
 	return nil
 }
 
-func (n *Node) started(server *serve.Server, st *store.Store) {
+func (n *Node) begin(p *pipeline) {
+	if n.opts.Watch != nil {
+		n.opts.Watch(&Stages{p.store, p.pool, p.engine})
+	}
 	n.mu.Lock()
-	n.problem = nil
-	n.addrs = [2]string{server.Addr(), server.WebSocketAddr()}
+	n.problem, n.running = nil, p
+	addrs := n.addrs
 	n.mu.Unlock()
 	select {
 	case <-n.ready:
 	default:
 		close(n.ready)
 	}
-	n.log.Info("node is running", "height", st.Head().Number.Uint64(), "finalized", st.Finalized(), "http", server.Addr(), "ws", server.WebSocketAddr())
+	n.log.Info("node is running", "height", p.store.Head().Number.Uint64(), "finalized", p.store.Finalized(), "http", addrs[0], "ws", addrs[1],
+		"engine", n.genesis.Consensus.Engine, "key", n.peer().Short())
 }
+
+func (n *Node) end() {
+	n.mu.Lock()
+	n.running = nil
+	n.mu.Unlock()
+	if n.opts.Watch != nil {
+		n.opts.Watch(nil)
+	}
+}
+
+func (n *Node) now() time.Time {
+	if n.opts.Now != nil {
+		return n.opts.Now()
+	}
+	return time.Now()
+}
+
+// peer is this node's name on the network.
+func (n *Node) peer() chain.Peer { return chain.Peer(n.key.Public().Bytes()) }
 
 func (n *Node) setProblem(err error) { n.mu.Lock(); n.problem = err; n.mu.Unlock() }
 
 // openStore opens the folder's ledger and makes sure that it is of this chain.
-func openStore(cfg *Config, g *chain.Genesis, suite crypto.Suite, log *slog.Logger) (*store.Store, error) {
+func openStore(cfg *Config, fs vfs.FS, g *chain.Genesis, suite crypto.Suite, log *slog.Logger) (*store.Store, error) {
 	sc := cfg.storeConfig(g, log)
+	sc.FS = fs
 	st, err := store.Open(sc, suite)
 	if err != nil {
 		return nil, err

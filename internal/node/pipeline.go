@@ -11,8 +11,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/jialing-chain/jialing/internal/attest"
+	"github.com/jialing-chain/jialing/internal/catchup"
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/execute"
+	"github.com/jialing-chain/jialing/internal/gossip"
+	"github.com/jialing-chain/jialing/internal/govern"
 	"github.com/jialing-chain/jialing/internal/order"
 	"github.com/jialing-chain/jialing/internal/pool"
 	"github.com/jialing-chain/jialing/internal/serve/eth"
@@ -21,16 +25,26 @@ import (
 
 // pipeline is the sentence: pool → order → execute → attest → store → serve. Run owns all of its goroutines.
 type pipeline struct {
-	pool       *pool.Pool
-	engine     order.Engine
-	order      *order.Driver
-	execute    *execute.Executor
-	attest     *attest.Attester
-	store      *store.Store
-	serve      *eth.API
-	validators chain.ValidatorSet
-	stages     *stageMetrics
-	log        *slog.Logger
+	suite       crypto.Suite
+	genesisHash crypto.Hash
+	pool        *pool.Pool
+	engine      order.Engine
+	order       *order.Driver
+	execute     *execute.Executor
+	attest      *attest.Attester
+	store       *store.Store
+	serve       *eth.API
+	sets        *govern.Tracker
+	stages      *stageMetrics
+	story       *story
+	log         *slog.Logger
+
+	// network is nil on a chain of one node, and then so are gossip and catchup.
+	network Network
+	gossip  *gossip.Gossip
+	catchup *catchup.CatchUp
+	members *members
+	writes  recentWrites
 
 	// executed is the last executed height; the store's head is the last durable one.
 	executed atomic.Uint64
@@ -51,7 +65,13 @@ func (p *pipeline) Run(ctx context.Context) error {
 	g.Go(func() error { return p.runExecute(ctx, executed) })
 	g.Go(func() error { return p.runStore(ctx, executed) })
 	g.Go(func() error { return named("attest", p.attest.Run(ctx)) })
+	g.Go(func() error { return p.followFinality(ctx) })
 	g.Go(func() error { return p.announcePending(ctx) })
+	if p.network != nil {
+		g.Go(func() error { return named("network", p.network.Run(ctx)) })
+		g.Go(func() error { return named("gossip", p.gossip.Run(ctx)) })
+		g.Go(func() error { return named("catch-up", p.catchup.Run(ctx)) })
+	}
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -72,24 +92,51 @@ func (p *pipeline) runExecute(ctx context.Context, out chan<- *chain.Executed) e
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		start := time.Now()
-		e, err := p.execute.Execute(ctx, execute.Input{
-			Parent: p.head, Decision: work.Decision, Txs: work.Txs, State: p.store.Tip(), Validators: p.validators, Next: p.validators,
-			BlockHash: p.recent.hash,
-		}, p.store)
+		p.story.ordered(work.Decision)
+		if err := p.attest.Wait(ctx); err != nil {
+			return err
+		}
+		e, err := p.executeOne(ctx, &work)
 		if err != nil {
 			return fmt.Errorf("execute block %d: %w", work.Decision.Height, err)
 		}
-		p.stages.observe("execute", start)
-		p.head = e.Block.Header
-		p.recent.add(e.Block.Height(), e.Block.Hash)
-		p.executed.Store(e.Block.Height())
 		select {
 		case out <- e:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// executeOne makes the block of a decision.
+func (p *pipeline) executeOne(ctx context.Context, work *order.Work) (*chain.Executed, error) {
+	start, height := time.Now(), work.Decision.Height
+	set, err := p.sets.At(ctx, height)
+	if err != nil {
+		return nil, err
+	}
+	next, err := p.sets.At(ctx, height+1)
+	if err != nil {
+		return nil, err
+	}
+	e, err := p.execute.Execute(ctx, execute.Input{Parent: p.head, Decision: work.Decision, Txs: work.Txs, State: p.store.Tip(), Validators: set,
+		Next: next, BlockHash: p.recent.hash}, p.store)
+	if err != nil {
+		return nil, err
+	}
+	if e.Change, err = p.sets.Executed(height, e.Writes, p.store.Tip()); err != nil {
+		return nil, err
+	}
+	p.stages.observe("execute", start)
+	p.head = e.Block.Header
+	p.recent.add(height, e.Block.Hash)
+	p.writes.add(e)
+	p.executed.Store(height)
+	p.story.executed(e)
+	if p.network != nil && (e.Change != nil || &set[0] != &next[0]) {
+		p.meet()
+	}
+	return e, nil
 }
 
 // runStore makes each block durable with our own signature in it, and only then tells anybody.
@@ -116,17 +163,38 @@ func (p *pipeline) runStore(ctx context.Context, in <-chan *chain.Executed) erro
 	}
 }
 
-// publish tells the other stages of a durable block.
+// publish tells the other stages of a durable block: first the other validators, who wait for our signature.
 func (p *pipeline) publish(e *chain.Executed, own *chain.Attestation) error {
-	p.stages.block(e)
-	p.pool.Executed(e)
-	p.serve.Publish(e)
+	p.story.durable(e.Block.Height())
 	if err := p.attest.Executed(e.Block.Header, own); err != nil {
 		return fmt.Errorf("attest block %d: %w", e.Block.Height(), err)
 	}
+	if p.network != nil {
+		p.catchup.SetExecuted(e.Block.Height())
+	}
+	p.stages.block(e)
+	p.pool.Executed(e)
+	p.serve.Publish(e)
 	p.log.Debug("block", "height", e.Block.Height(), "hash", e.Block.Hash, "txs", len(e.Block.Txs), "excluded", len(e.Excluded),
 		"gas", e.Block.Header.GasUsed)
 	return nil
+}
+
+// followFinality tells of blocks that have become final.
+func (p *pipeline) followFinality(ctx context.Context) error {
+	for {
+		moved := p.attest.Moved()
+		finalized := p.attest.Finalized()
+		p.story.certified(finalized)
+		if p.network != nil {
+			p.catchup.SetFinalized(finalized)
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // pendingFeed is how many batches of new transactions may wait to be announced; beyond it the pool drops the subscriber and we ask again,

@@ -3,6 +3,9 @@ package node
 import (
 	"time"
 
+	"github.com/jialing-chain/jialing/internal/attest"
+	"github.com/jialing-chain/jialing/internal/catchup"
+	"github.com/jialing-chain/jialing/internal/gossip"
 	"github.com/jialing-chain/jialing/internal/p2p"
 )
 
@@ -13,21 +16,21 @@ var (
 	protocolOrder = p2p.Protocol{Name: "order", Priority: 0, MaxMessage: 16 << 20, QueueMessages: 4096, QueueBytes: 32 << 20,
 		BytesPerSecond: 32 << 20, Burst: 64 << 20, MembersOnly: true}
 	// protocolAttest carries signatures on executed headers, some 150 bytes each.
-	protocolAttest = p2p.Protocol{Name: "attest", Priority: 1, MaxMessage: 64 << 10, QueueMessages: 1024, QueueBytes: 1 << 20,
+	protocolAttest = p2p.Protocol{Name: "attest", Priority: 1, MaxMessage: attest.MaxMessage, QueueMessages: 1024, QueueBytes: 1 << 20,
 		BytesPerSecond: 1 << 20, Burst: 4 << 20}
 	// protocolStatus carries heights and clocks; a newer one makes an older one worthless, so the queue is short.
 	protocolStatus = p2p.Protocol{Name: "status", Priority: 1, MaxMessage: 4 << 10, QueueMessages: 64, QueueBytes: 64 << 10,
 		BytesPerSecond: 64 << 10, Burst: 256 << 10}
-	// protocolTxs carries transactions in batches. A transaction has at most 128 KiB; a batch closes at 32 KiB.
-	protocolTxs = p2p.Protocol{Name: "txs", Priority: 2, MaxMessage: 1 << 20, QueueMessages: 1024, QueueBytes: 16 << 20,
+	// protocolTxs carries transactions in batches. A transaction has at most 128 KiB; see gossip for the largest batch.
+	protocolTxs = p2p.Protocol{Name: "txs", Priority: 2, MaxMessage: gossip.MaxMessage, QueueMessages: 1024, QueueBytes: 16 << 20,
 		BytesPerSecond: 64 << 20, Burst: 64 << 20}
 
-	// methodTxs asks for transactions by hash: up to 4096 hashes, answered by up to 4 MiB.
-	methodTxs = p2p.Method{Name: "gettxs", MaxRequest: 256 << 10, MaxResponse: 8 << 20, Parallel: 4, Timeout: 10 * time.Second}
-	// methodBlocks asks for decisions with their transactions, headers and certificates. One block may be as large as the genesis allows.
-	methodBlocks = p2p.Method{Name: "getblocks", MaxRequest: 1 << 10, MaxResponse: 288 << 20, Parallel: 4, Timeout: 60 * time.Second}
+	// methodTxs asks for transactions by hash, or for the hashes that a pool holds. A proposal waits for the answer.
+	methodTxs = p2p.Method{Name: "gettxs", Priority: 1, MaxRequest: gossip.MaxRequest, MaxResponse: gossip.MaxResponse, Parallel: 4, Timeout: 10 * time.Second}
+	// methodBlocks asks for decisions with their transactions, headers and certificates. A large block comes in parts.
+	methodBlocks = p2p.Method{Name: "getblocks", Priority: 2, MaxRequest: catchup.MaxRequest, MaxResponse: catchup.MaxResponse, Parallel: 4, Timeout: 60 * time.Second}
 	// methodSnapshot asks for a part of the state at an attested height.
-	methodSnapshot = p2p.Method{Name: "getsnapshot", MaxRequest: 64 << 10, MaxResponse: 8 << 20, Parallel: 4, Timeout: 30 * time.Second}
+	methodSnapshot = p2p.Method{Name: "getsnapshot", Priority: 3, MaxRequest: 64 << 10, MaxResponse: 8 << 20, Parallel: 4, Timeout: 30 * time.Second}
 	// methodWrites asks what a recent block changed, to find out why two nodes differ.
-	methodWrites = p2p.Method{Name: "getwrites", MaxRequest: 1 << 10, MaxResponse: 64 << 20, Parallel: 1, Timeout: 30 * time.Second}
+	methodWrites = p2p.Method{Name: "getwrites", Priority: 3, MaxRequest: 1 << 10, MaxResponse: 64 << 20, Parallel: 1, Timeout: 30 * time.Second}
 )

@@ -1,8 +1,9 @@
 package node
 
 import (
-	"time"
+	"cmp"
 
+	"github.com/jialing-chain/jialing/internal/catchup"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/serve/eth"
 )
@@ -11,14 +12,12 @@ import (
 func (n serveNode) Details() eth.NodeDetails {
 	engine := n.p.engine.Status()
 	d := eth.NodeDetails{
-		PublicKey: n.key.Public().Bytes(), Ordered: engine.Height, Leader: engine.Leader, View: engine.View, PoolMax: n.cfg.Pool.MaxTxs,
-		DiskReserve: uint64(n.cfg.Store.MinFreeMiB) << 20, Now: time.Now(),
+		Genesis: n.p.genesisHash, PublicKey: n.key.Public().Bytes(), Ordered: engine.Height, Leader: engine.Leader, View: engine.View,
+		LeaderChanges: int(engine.LeaderChanges), PoolMax: n.cfg.Pool.MaxTxs,
+		DiskReserve: uint64(n.cfg.Store.MinFreeMiB) << 20, Started: n.started, Now: n.now(),
 	}
-	if me := self(n.p.validators, n.key); me != nil {
+	if me := n.me(); me != nil {
 		d.Validator = me.ID
-	}
-	if h, err := n.p.store.Header(0); err == nil {
-		d.Genesis, _ = chain.HeaderHash(n.suite, h) // block 0 passed this when the node started
 	}
 	if free, err := freeBytes(n.cfg.Dir); err == nil {
 		d.DiskFree = free
@@ -26,5 +25,29 @@ func (n serveNode) Details() eth.NodeDetails {
 	return d
 }
 
-// Peers are the other nodes that this one knows of.
-func (n serveNode) Peers() []eth.PeerStatus { return nil }
+// Peers are the other nodes that this one knows of, connected or not.
+func (n serveNode) Peers() []eth.PeerStatus {
+	if n.p.network == nil {
+		return nil
+	}
+	states := make(map[chain.Peer]catchup.PeerState)
+	for _, s := range n.p.catchup.States() {
+		states[s.Peer] = s
+	}
+	names := make(map[chain.Peer]string)
+	for _, m := range n.p.sets.Members() {
+		names[chain.Peer(m.PublicKey)] = m.Name
+	}
+	infos := n.p.network.Peers()
+	out := make([]eth.PeerStatus, len(infos))
+	for i, f := range infos {
+		s := states[f.Peer]
+		out[i] = eth.PeerStatus{
+			PublicKey: []byte(f.Peer), Validator: chain.ValidatorID(n.p.members.id(f.Peer)), Name: names[f.Peer], Address: f.Address,
+			Connected: f.Connected, Inbound: f.Inbound, Since: f.Since, Height: s.Decided, Finalized: s.Finalized, Heard: s.Heard,
+			ClockOffset: s.ClockOffset, RoundTrip: cmp.Or(f.RoundTrip, s.RoundTrip), Score: f.Score, BannedUntil: f.BannedUntil, LastError: f.LastError,
+			Sent: f.Sent, Received: f.Received, Dropped: f.Dropped,
+		}
+	}
+	return out
+}

@@ -1,0 +1,175 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/jialing-chain/jialing/internal/attest"
+	"github.com/jialing-chain/jialing/internal/catchup"
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/execute"
+	"github.com/jialing-chain/jialing/internal/gossip"
+	"github.com/jialing-chain/jialing/internal/govern"
+	"github.com/jialing-chain/jialing/internal/order"
+	"github.com/jialing-chain/jialing/internal/order/bft"
+	"github.com/jialing-chain/jialing/internal/order/solo"
+	"github.com/jialing-chain/jialing/internal/p2p"
+	"github.com/jialing-chain/jialing/internal/pool"
+	"github.com/jialing-chain/jialing/internal/serve"
+	"github.com/jialing-chain/jialing/internal/serve/eth"
+	"github.com/jialing-chain/jialing/internal/store"
+)
+
+// compose fits the stages together on an open ledger. The server is nil for a headless node.
+func (n *Node) compose(st *store.Store) (*pipeline, *serve.Server, error) {
+	registry := prometheus.NewRegistry()
+	p, err := n.newPipeline(st, registry)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.serve, err = eth.New(n.cfg.RPC, eth.Sources{Genesis: n.genesis, Suite: n.suite, Ledger: st, States: st,
+		Pool: gatedPool{servePool{p.pool}, n.Problem}, Calls: p.execute, Node: serveNode{n, p}}, n.now); err != nil {
+		return nil, nil, err
+	}
+	if n.opts.Headless {
+		return p, nil, nil
+	}
+	server, err := serve.New(n.cfg.Serve, serve.Backend{Services: p.serve.Services(), Sender: p.serve, Feeds: p.serve, Ready: n.Problem,
+		Registry: registry, Log: n.log})
+	return p, server, err
+}
+
+// newPipeline makes the stages, in the order in which they know each other.
+func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pipeline, error) {
+	g0, err := st.Header(0)
+	if err != nil {
+		return nil, fmt.Errorf("read block 0: %w", err)
+	}
+	p := &pipeline{suite: n.suite, store: st, head: st.Head(), members: newMembers(n.peer()), log: n.log}
+	if p.genesisHash, err = chain.HeaderHash(n.suite, g0); err != nil {
+		return nil, err
+	}
+	height := p.head.Number.Uint64()
+	p.executed.Store(height)
+	if err := p.recent.load(st, height); err != nil {
+		return nil, err
+	}
+	if p.sets, err = govern.NewTracker(n.genesis, n.suite, st); err != nil {
+		return nil, err
+	}
+	if p.execute, err = execute.New(n.cfg.Execute.config(), n.genesis, n.suite); err != nil {
+		return nil, err
+	}
+	poolCfg := n.cfg.Pool
+	if poolCfg.Journal != "" {
+		poolCfg.Journal = filepath.Join(n.cfg.Dir, poolCfg.Journal)
+	}
+	if p.pool, err = pool.New(poolCfg, n.genesis, poolChain{st, p.execute}, pool.Options{Log: n.log, Now: n.opts.Now}); err != nil {
+		return nil, err
+	}
+	if p.network, err = n.newNetwork(p.genesisHash, registry); err != nil {
+		return nil, err
+	}
+	if p.story, err = newStory(n.log, n.now, registry); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	if err := n.newOrder(p); err != nil {
+		return nil, err
+	}
+	if err := n.newAttest(p); err != nil {
+		return nil, err
+	}
+	if p.network != nil {
+		p.link()
+		p.meet()
+	}
+	if p.stages, err = newStageMetrics(registry, p.pool, st, p.attest.Finalized); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	return p, nil
+}
+
+// newNetwork is nil on a chain of one node.
+func (n *Node) newNetwork(genesis crypto.Hash, registry *prometheus.Registry) (Network, error) {
+	if n.opts.Network != nil {
+		return n.opts.Network()
+	}
+	if n.genesis.Consensus.Engine == chain.Solo {
+		return nil, nil
+	}
+	net, err := p2p.New(n.cfg.Network, p2p.Identity{Suite: n.suite, Key: n.key, Genesis: genesis, ChainID: n.genesis.ChainID, Version: n.version}, n.log)
+	if err != nil {
+		return nil, err
+	}
+	return net, registry.Register(net)
+}
+
+// newOrder makes the engine, its driver, and what brings transactions and decisions from other nodes.
+func (n *Node) newOrder(p *pipeline) error {
+	o := order.Node{Genesis: n.genesis, GenesisHash: p.genesisHash, Suite: n.suite, Key: n.key, Pool: p.pool, Ledger: p.store, Sets: p.sets,
+		Now: n.opts.Now, Log: n.log}
+	if me := self(p.sets.Of(p.head.Number.Uint64()+1), n.key); me != nil {
+		o.ID = me.ID
+	}
+	var err error
+	if p.engine, err = newEngine(n.genesis, n.suite, p.genesisHash, n.key, p.store, n.log); err != nil {
+		return err
+	}
+	if p.network != nil {
+		if err := n.newExchange(p); err != nil {
+			return err
+		}
+		o.Network, o.CatchUp = orderLinks{p}, p.catchup
+	}
+	p.order, err = order.NewDriver(n.cfg.Order, o)
+	return err
+}
+
+// newExchange makes what brings transactions and decisions from other nodes.
+func (n *Node) newExchange(p *pipeline) (err error) {
+	peers := exchange{p.network}
+	p.gossip, err = gossip.New(n.cfg.Gossip, gossip.Deps{Network: peers, Pool: p.pool, Blocks: p.store, Verifier: chain.NewVerifier(n.genesis),
+		Full: func(err error) bool { return errors.Is(err, pool.ErrFull) }, Log: n.log})
+	if err != nil {
+		return err
+	}
+	p.catchup, err = catchup.New(n.cfg.CatchUp, catchup.Deps{Network: peers, Ledger: p.store, Pool: p.pool, Sets: p.sets, Suite: n.suite,
+		Genesis: n.genesis, GenesisHash: p.genesisHash, Certified: p.certified, Now: n.opts.Now, Log: n.log})
+	if err != nil {
+		return err
+	}
+	p.catchup.SetExecuted(p.head.Number.Uint64())
+	p.catchup.SetFinalized(p.store.Finalized())
+	return nil
+}
+
+// newEngine is the one place where a genesis' word becomes an engine.
+func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key crypto.PrivateKey, st *store.Store, log *slog.Logger) (order.Engine, error) {
+	heartbeat := time.Duration(g.Consensus.HeartbeatMillis) * time.Millisecond
+	if g.Consensus.Engine == chain.BFT {
+		journal, err := st.EngineLog()
+		if err != nil {
+			return nil, err
+		}
+		return bft.New(bft.Config{Suite: suite, GenesisHash: genesis, Public: key.Public().Bytes(), Params: *g.Consensus.BFT, Heartbeat: heartbeat,
+			Journal: journal, Log: log})
+	}
+	return solo.New(suite, genesis, g.Validators[0].ID, heartbeat), nil
+}
+
+func (n *Node) newAttest(p *pipeline) error {
+	engine := n.genesis.Consensus.Engine
+	cfg := attest.Config{Suite: n.suite, Genesis: p.genesisHash, Key: n.key, Quorum: engine.Quorum, Faulty: engine.Faulty, Store: p.store,
+		Validators: p.sets.Of, Finalized: p.store.Finalized(), Log: n.log}
+	if p.network != nil {
+		cfg.Network, cfg.Refused, cfg.Explain, cfg.Writes = attestLinks{p.network}, p.refused, p.explain, p.writes.writes
+	}
+	p.attest = attest.New(cfg)
+	return n.resumeAttesting(p)
+}

@@ -1,0 +1,94 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/jialing-chain/jialing/internal/attest"
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/order"
+	"github.com/jialing-chain/jialing/internal/p2p"
+)
+
+// link gives what peers send to the stages that it is for.
+func (p *pipeline) link() {
+	n := p.network
+	n.Handle(protocolOrder, func(from chain.Peer, msg []byte) {
+		if id := p.members.id(from); id != 0 {
+			p.engine.Handle(id, msg)
+		}
+	})
+	n.Handle(protocolAttest, func(from chain.Peer, msg []byte) {
+		if err := p.attest.Receive(from, msg); err != nil {
+			n.Report(from, p2p.Misbehaviour, err.Error())
+		}
+	})
+	n.Handle(protocolStatus, p.catchup.Handle)
+	n.Handle(protocolTxs, p.gossip.Handle)
+	n.Serve(methodTxs, p.gossip.Serve)
+	n.Serve(methodBlocks, p.catchup.Serve)
+	n.Serve(methodWrites, p.serveWrites)
+	n.Watch(func(peer chain.Peer, connected bool) {
+		p.gossip.Changed(peer, connected)
+		p.catchup.Changed(peer, connected)
+		if connected {
+			p.attest.Joined(peer)
+		}
+	})
+}
+
+// orderLinks is the network as the order stage sees it: validators by number. Safe for concurrent use.
+type orderLinks struct{ p *pipeline }
+
+func (l orderLinks) Send(to order.PeerID, msg []byte) {
+	if peer, ok := l.p.members.peer(to); ok {
+		l.p.network.Send(peer, protocolOrder.Name, msg)
+	}
+}
+
+func (l orderLinks) Broadcast(msg []byte) {
+	for _, peer := range l.p.members.others() {
+		l.p.network.Send(peer, protocolOrder.Name, msg)
+	}
+}
+
+func (l orderLinks) Fetch(ctx context.Context, from order.PeerID, hashes []common.Hash) (chain.Txs, error) {
+	peer, _ := l.p.members.peer(from)
+	return l.p.gossip.Fetch(ctx, peer, hashes)
+}
+
+// attestLinks is the network as attestation sees it: everybody, as followers gather certificates too. Safe for concurrent use.
+type attestLinks struct{ Network }
+
+func (l attestLinks) Send(to chain.Peer, msg []byte) { l.Network.Send(to, protocolAttest.Name, msg) }
+
+func (l attestLinks) Broadcast(msg []byte) {
+	for _, peer := range l.Connected() {
+		l.Network.Send(peer, protocolAttest.Name, msg)
+	}
+}
+
+// refused weighs what attestation found wrong with a peer's message.
+func (p *pipeline) refused(from chain.Peer, err error) {
+	offence := p2p.Misbehaviour
+	if errors.Is(err, attest.ErrMember) {
+		offence = p2p.Nuisance // sets change, and peers hear of it at different times
+	}
+	p.network.Report(from, offence, err.Error())
+}
+
+// exchange is the network as gossip and catch-up see it. Safe for concurrent use.
+type exchange struct{ Network }
+
+func (x exchange) Report(peer chain.Peer, offence int, why string) {
+	x.Network.Report(peer, p2p.Offence(offence), why)
+}
+
+// certified hands attestation a certificate that catch-up has verified.
+func (p *pipeline) certified(c *chain.Certificate, _ *chain.Header) {
+	if err := p.attest.Certified(c); err != nil {
+		p.log.Debug("a fetched certificate is not needed", "height", c.Height, "err", err)
+	}
+}
