@@ -76,7 +76,7 @@ func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) erro
 		return err
 	}
 	defer closeProfiles()
-	n, err := node.New(cfg, version, log)
+	n, err := node.New(cfg, version, log, node.Options{})
 	if err != nil {
 		return err
 	}

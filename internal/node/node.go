@@ -39,13 +39,8 @@ type Node struct {
 	running *pipeline
 }
 
-// New reads the folder. It opens neither the ledger nor a port.
-func New(cfg Config, version string, log *slog.Logger) (*Node, error) {
-	return NewWith(cfg, version, log, Options{})
-}
-
-// NewWith is New in other surroundings.
-func NewWith(cfg Config, version string, log *slog.Logger, opts Options) (*Node, error) {
+// New reads the folder, as far as opts do not stand for it. It opens neither the ledger nor a port.
+func New(cfg Config, version string, log *slog.Logger, opts Options) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func (d *deterministic) Read(b []byte) (int, error) {
 
 // start runs a node; stop ends it and fails the test if it did not end cleanly.
 func start(t testing.TB, cfg Config) (n *Node, c *ethclient.Client, stop func()) {
-	n, err := New(cfg, "jialing/test", slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	n, err := New(cfg, "jialing/test", slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), Options{})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
