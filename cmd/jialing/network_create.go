@@ -7,8 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -243,7 +245,10 @@ func (c *cli) fillNetwork(dir string, f *networkFlags, g *chain.Genesis, founder
 		step("nodes made", uint64(i), uint64(len(founders)))
 		cfg := node.DefaultConfig()
 		cfg.Dir = filepath.Join(dir, v.name)
-		cfg.Serve.Addr = loopback(v.http)
+		cfg.Network.Listen, cfg.Serve.Addr = v.p2pAddr(), loopback(v.http)
+		if !v.local {
+			cfg.Network.Announce = v.endpoint()
+		}
 		cfg.Store.CacheMiB, cfg.Store.CommitmentMiB = shareOf(cfg.Store.CacheMiB, v.sharing), shareOf(cfg.Store.CommitmentMiB, v.sharing)
 		if v.ws != 0 {
 			cfg.Serve.WebSocketAddr = loopback(v.ws)
