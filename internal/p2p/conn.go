@@ -109,19 +109,22 @@ func (c *conn) run() {
 	}
 	c.net.book.leave(c)
 	cancel()
-	c.gate.close()
-	c.hangUp()
-	c.work.Wait()
-}
-
-// hangUp tells the peer why and closes.
-func (c *conn) hangUp() {
-	slow := time.AfterFunc(byeTime, func() { _ = c.metered.Conn.Close() })
-	defer slow.Stop()
 	c.mu.Lock()
 	code := c.code
 	c.mu.Unlock()
+	c.hangUp(code)
+	c.work.Wait()
+}
+
+// hangUp tells the peer why and closes when it has heard it, or after byeTime. A socket that is closed while there is something to read resets the
+// connection, and what the peer has not read by then is lost to it: so reading goes on until the peer closes.
+func (c *conn) hangUp(code network.ConnErrorCode) {
+	c.gate.close()
+	slow := time.AfterFunc(byeTime, func() { _ = c.metered.Conn.Close() })
+	defer slow.Stop()
+	c.metered.lingers.Store(true)
 	_ = c.mux.CloseWithError(code)
+	_ = c.metered.Conn.Close()
 }
 
 // end closes the connection; the first cause is the one that is told. It does not wait.

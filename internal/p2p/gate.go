@@ -3,6 +3,7 @@ package p2p
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -169,6 +170,8 @@ func (g *gate) forget() {
 type meteredConn struct {
 	net.Conn
 	gate *gate
+	// lingers makes Close leave the socket open for what the peer still has to read; whoever sets it closes Conn.
+	lingers atomic.Bool
 }
 
 // muxHeader is the length of a frame's header, muxData the type of those that carry a stream's bytes.
@@ -184,4 +187,12 @@ func (c *meteredConn) Write(b []byte) (int, error) {
 		c.gate.out(len(b) - muxHeader)
 	}
 	return n, err
+}
+
+// Close closes the socket, or ends reading soon where the connection lingers.
+func (c *meteredConn) Close() error {
+	if c.lingers.Load() {
+		return c.Conn.SetReadDeadline(time.Now().Add(byeTime))
+	}
+	return c.Conn.Close()
 }

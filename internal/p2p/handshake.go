@@ -51,8 +51,7 @@ func (n *Network) greet(ctx context.Context, mux transport.CapableConn, address 
 		c.end(err, codeRefused) // the time ran out in the last moment; run finds it closed
 	}
 	if err != nil {
-		c.gate.close()
-		_ = c.mux.CloseWithError(codeRefused)
+		c.hangUp(codeRefused)
 		return c, err
 	}
 	return c, nil

@@ -13,10 +13,11 @@ func TestReconnect(t *testing.T) {
 	a := start(t, options{})
 	b := start(t, options{key: key})
 	address := b.net.Address()
-	mesh(a, b)
-	a.awaitChange(b.id(), true)
+	join(a, b)
+	first := a.net.book.connected(b.id())
 	b.stop()
 	a.awaitChange(b.id(), false)
+	require.Equal(t, "peer is shutting down", first.ending())
 	require.NotEmpty(t, a.info(b.id()).LastError)
 
 	again := start(t, options{key: key, config: func(c *Config) { c.Listen = address }})
