@@ -211,7 +211,7 @@ func TestVerifyRefusesForgedProofs(t *testing.T) {
 		"index":                  func(_ *testing.T, l *ledger) { l.proof.Index++ },
 		"chain id":               func(_ *testing.T, l *ledger) { l.proof.ChainID++ },
 		"suite":                  func(_ *testing.T, l *ledger) { l.proof.Suite = "gm" },
-		"format":                 func(_ *testing.T, l *ledger) { l.proof.Format = "jialing/proof/2" },
+		"format":                 func(_ *testing.T, l *ledger) { l.proof.Format = "jialing/proof/1" },
 		"receipt of another index": func(_ *testing.T, l *ledger) {
 			o := newLedger(t, 3, 0, 2)
 			l.proof.Receipt, l.proof.ReceiptProof = o.proof.Receipt, o.proof.ReceiptProof
@@ -254,6 +254,7 @@ func TestParseProofHasOneForm(t *testing.T) {
 		"key's case":        strings.Replace(file, `"txHash"`, `"TxHash"`, 1),
 		"leading zero":      strings.Replace(file, `"chainId": "0x4d"`, `"chainId": "0x04d"`, 1),
 		"null list":         strings.Replace(file, `"links": []`, `"links": null`, 1),
+		"null handovers":    strings.Replace(file, `"handovers": []`, `"handovers": null`, 1),
 		"escape":            strings.Replace(file, `"intl"`, `"int\u006c"`, 1),
 		"something follows": file + "{}",
 	} {
@@ -270,6 +271,7 @@ func TestTrustRefusesWhatCannotBe(t *testing.T) {
 		"format": func(t *client.Trust) { t.Format = "x" }, "suite": func(t *client.Trust) { t.Suite = "x" }, "chain": func(t *client.Trust) { t.ChainID = 0 },
 		"genesis": func(t *client.Trust) { t.Genesis = common.Hash{} }, "nobody": func(t *client.Trust) { t.Validators = nil },
 		"no quorum": func(t *client.Trust) { t.Quorum = 0 }, "quorum above all": func(t *client.Trust) { t.Quorum = 2 },
+		"engine": func(t *client.Trust) { t.Engine = "pow" }, "other engine": func(t *client.Trust) { t.Engine = "bft" },
 		"id 0":  func(t *client.Trust) { t.Validators[0].ID = 0 },
 		"twice": func(t *client.Trust) { t.Validators = append(t.Validators, t.Validators[0]) },
 	} {

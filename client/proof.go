@@ -13,7 +13,7 @@ import (
 )
 
 // ProofFormat is the word that opens a proof.
-const ProofFormat = "jialing/proof/1"
+const ProofFormat = "jialing/proof/2"
 
 // MaxProofSize bounds a proof file in bytes. A proof holds one transaction, one receipt and one header, in hex; only a receipt with the logs of
 // a whole block comes near.
@@ -44,7 +44,9 @@ type Proof struct {
 	BlockHash common.Hash   `json:"blockHash"`
 	Header    hexutil.Bytes `json:"header"`
 	// Links are the RLP of the headers that follow, up to and with the certified one; empty when the block has its own certificate.
-	Links       []hexutil.Bytes  `json:"links"`
+	Links []hexutil.Bytes `json:"links"`
+	// Handovers are the changes of the validator set from the founding one to the one that signed, ascending; empty when that never changed.
+	Handovers   []Handover       `json:"handovers"`
 	Certificate ProofCertificate `json:"certificate"`
 }
 
@@ -83,6 +85,9 @@ func (p *Proof) Encode() []byte {
 	out := *p
 	if out.Links == nil {
 		out.Links = []hexutil.Bytes{}
+	}
+	if out.Handovers == nil {
+		out.Handovers = []Handover{}
 	}
 	b, err := json.MarshalIndent(&out, "", "  ")
 	if err != nil {

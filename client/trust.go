@@ -9,11 +9,10 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/ethereum/go-ethereum/rlp"
 )
 
 // TrustFormat is the word that opens a trust file.
-const TrustFormat = "jialing/trust/1"
+const TrustFormat = "jialing/trust/2"
 
 // MaxGenesisSize bounds a genesis file in bytes.
 const MaxGenesisSize = 256 << 20
@@ -22,16 +21,19 @@ const MaxGenesisSize = 256 << 20
 const maxTrustedValidators = 512
 
 // Trust is what a verifier must know of a chain, from a source of its own: which chain, who attests it, and how many of them it takes. Whoever
-// holds the genesis file has it by TrustFromGenesis; it is also a small file of its own.
+// holds the genesis file has it by TrustFromGenesis; it is also a small file of its own. The set may change: from a trusted one others follow
+// by handovers that it certified (Follow, and what proofs carry).
 type Trust struct {
 	Format  string         `json:"format"`
 	Suite   string         `json:"suite"`
 	ChainID hexutil.Uint64 `json:"chainId"`
 	// Genesis is the suite's hash of block 0's header.
 	Genesis common.Hash `json:"genesis"`
-	// Validators is sorted by ID.
+	// Engine is the consensus engine, which rules how many of a set's validators make a certificate: Quorum changes with the set.
+	Engine string `json:"engine"`
+	// Validators is sorted by ID: the founding set, or a later one.
 	Validators []TrustedValidator `json:"validators"`
-	// Quorum is the number of validators whose signatures make a certificate.
+	// Quorum is the number of these validators whose signatures make a certificate.
 	Quorum int `json:"quorum"`
 }
 
@@ -90,8 +92,11 @@ func (t *Trust) Validate() error {
 		return bad("genesis is missing")
 	case len(t.Validators) == 0 || len(t.Validators) > maxTrustedValidators:
 		return bad("validators: 1 to %d, got %d", maxTrustedValidators, len(t.Validators))
-	case t.Quorum < 1 || t.Quorum > len(t.Validators):
-		return bad("quorum must be 1 to %d, the number of validators", len(t.Validators))
+	}
+	if want, err := quorum(t.Engine, len(t.Validators)); err != nil {
+		return bad("%v", err)
+	} else if t.Quorum != want {
+		return bad("quorum is %d, engine %q with %d validators takes %d", t.Quorum, t.Engine, len(t.Validators), want)
 	}
 	for i, v := range t.Validators {
 		if v.ID == 0 || (i > 0 && t.Validators[i-1].ID >= v.ID) {
@@ -101,22 +106,13 @@ func (t *Trust) Validate() error {
 	return nil
 }
 
-// validatorsHash is the hash of the set as headers carry it: the suite's over a domain and the RLP of [[id, public key, address]…].
+// validatorsHash is the hash of t's set.
 func (t *Trust) validatorsHash(s *suite) (common.Hash, error) {
-	type member struct {
-		ID        uint64
-		PublicKey []byte
-		Address   common.Address
-	}
-	set := make([]member, len(t.Validators))
+	set := make([]HandoverValidator, len(t.Validators))
 	for i, v := range t.Validators {
-		set[i] = member{uint64(v.ID), v.PublicKey, v.Address}
+		set[i] = HandoverValidator{v.ID, v.PublicKey, v.Address}
 	}
-	b, err := rlp.EncodeToBytes(set)
-	if err != nil {
-		return common.Hash{}, fmt.Errorf("encode validators: %w", err)
-	}
-	return s.sum([]byte("jialing/validators/1"), b), nil
+	return validatorsHash(s, set)
 }
 
 // decodeStrict reads exactly one JSON value without unknown fields.

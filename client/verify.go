@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -42,8 +41,8 @@ type Proven struct {
 	Quorum, Validators int
 }
 
-// Verify checks p against t and tells what it proves. It needs no node and no network. In order: the chain is t's; a quorum of t's validators
-// signed the certified header; the block's header links to it by the suite's hashes; transaction and receipt are in the block at the same
+// Verify checks p against t and tells what it proves. It needs no node and no network. In order: the chain is t's; every change of the
+// validator set from t's on is certified by the set before it; a quorum of the last set signed the certified header; the block's header links to it by the suite's hashes; transaction and receipt are in the block at the same
 // position. Every error wraps ErrProof, or ErrTrust where t itself cannot be.
 func Verify(p *Proof, t *Trust) (*Proven, error) {
 	if err := t.Validate(); err != nil {
@@ -60,11 +59,15 @@ func Verify(p *Proof, t *Trust) (*Proven, error) {
 		return nil, fmt.Errorf("%w: it is of chain %d with genesis %s (%s), the trusted one is chain %d with genesis %s (%s)", ErrProof,
 			uint64(p.ChainID), p.Genesis, p.Suite, uint64(t.ChainID), t.Genesis, t.Suite)
 	}
-	header, err := p.verifyHeaders(s, t)
+	now, err := t.follow(s, p.Handovers)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProof, err)
 	}
-	signers, err := p.verifyCertificate(s, t)
+	header, err := p.verifyHeaders(s, now)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProof, err)
+	}
+	signers, err := p.Certificate.verify(s, now)
 	if err != nil {
 		return nil, fmt.Errorf("%w: certificate: %w", ErrProof, err)
 	}
@@ -73,11 +76,12 @@ func Verify(p *Proof, t *Trust) (*Proven, error) {
 		return nil, fmt.Errorf("%w: %w", ErrProof, err)
 	}
 	out.CertifiedHeight = uint64(p.Certificate.Height)
-	out.Signers, out.Quorum, out.Validators = signers, t.Quorum, len(t.Validators)
+	out.Signers, out.Quorum, out.Validators = signers, now.Quorum, len(now.Validators)
 	return out, nil
 }
 
-// verifyHeaders checks that the block's header leads to the certified one, and that t's validators are the ones who attest that.
+// verifyHeaders checks that the block's header leads to the certified one, and that t's validators, to whom
+// the changes led, are the ones who attest that.
 func (p *Proof) verifyHeaders(s *suite, t *Trust) (*types.Header, error) {
 	if len(p.Links) > maxLinks {
 		return nil, fmt.Errorf("%d headers up to the certificate, at most %d", len(p.Links), maxLinks)
@@ -105,7 +109,7 @@ func (p *Proof) verifyHeaders(s *suite, t *Trust) (*types.Header, error) {
 				return nil, err
 			}
 			if extra.Validators != validators {
-				return nil, fmt.Errorf("block %s is attested by other validators than the trusted ones", h.Number)
+				return nil, fmt.Errorf("block %s is attested by other validators than the trusted ones, and the proof holds no change from those to these", h.Number)
 			}
 		}
 	}
@@ -119,33 +123,6 @@ func (p *Proof) verifyHeaders(s *suite, t *Trust) (*types.Header, error) {
 		return nil, errors.New("the block hash is not the header's")
 	}
 	return first, nil
-}
-
-// verifyCertificate checks the signatures. Each is over: "jialing/attest/1" ‖ genesis(32) ‖ height(8, big-endian) ‖ header(32).
-func (p *Proof) verifyCertificate(s *suite, t *Trust) ([]TrustedValidator, error) {
-	c := &p.Certificate
-	if len(c.Attestations) < t.Quorum || len(c.Attestations) > len(t.Validators) {
-		return nil, fmt.Errorf("%d signatures, want %d to %d", len(c.Attestations), t.Quorum, len(t.Validators))
-	}
-	msg := append([]byte("jialing/attest/1"), t.Genesis[:]...)
-	msg = binary.BigEndian.AppendUint64(msg, uint64(c.Height))
-	msg = append(msg, c.Header[:]...)
-	signers := make([]TrustedValidator, 0, len(c.Attestations))
-	for i, a := range c.Attestations {
-		if i > 0 && a.Validator <= c.Attestations[i-1].Validator {
-			return nil, errors.New("the signatures are not sorted by validator, or one is there twice")
-		}
-		at := slices.IndexFunc(t.Validators, func(v TrustedValidator) bool { return v.ID == a.Validator })
-		if at < 0 {
-			return nil, fmt.Errorf("validator %d is none of the trusted ones", uint64(a.Validator))
-		}
-		v := t.Validators[at]
-		if !s.verify(v.PublicKey, msg, a.Signature) {
-			return nil, fmt.Errorf("the signature of validator %d (%s) does not verify", uint64(v.ID), v.Name)
-		}
-		signers = append(signers, v)
-	}
-	return signers, nil
 }
 
 // verifyInclusion checks that transaction and receipt are in the header's tries, and tells what they say.

@@ -92,8 +92,6 @@ func (w *world) Slot(addr common.Address, slot common.Hash) (common.Hash, error)
 	return w.db.GetState(addr, slot), nil
 }
 
-func (w *world) height() uint64 { return w.cfg.BlockNumber.Uint64() }
-
 func (w *world) setHeight(h uint64) { w.cfg.BlockNumber = new(big.Int).SetUint64(h) }
 
 // raw calls the contract in a transaction of its own; what fails leaves no trace.

@@ -50,6 +50,9 @@ type fake struct {
 	pool      map[common.Hash]*chain.Tx
 	finalized uint64
 	nonce     uint64
+	changes   []chain.SetChange
+	// uncertified is a height whose certificate is missing although later ones are there.
+	uncertified uint64
 	// pruned is the first height whose state is kept.
 	pruned uint64
 	// block, if not nil, is what calls wait for.
@@ -222,6 +225,15 @@ func (f *fake) Exclusions(height uint64) ([]chain.Exclusion, error) {
 	return f.at(height).excluded, nil
 }
 
+func (f *fake) SetChanges(from uint64, limit int) (out []chain.SetChange, err error) {
+	for _, c := range f.changes {
+		if c.From >= from && len(out) < limit {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
 func (f *fake) Decision(height uint64) (*chain.Decision, chain.Txs, error) {
 	return f.at(height).decision, nil, nil
 }
@@ -253,7 +265,7 @@ func (f *fake) Logs(ctx context.Context, q chain.LogQuery) ([]*types.Log, error)
 func (f *fake) Certificate(height uint64) (*chain.Certificate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if height == 0 || height > f.finalized {
+	if height == 0 || height > f.finalized || height == f.uncertified {
 		return nil, nil
 	}
 	b := f.blocks[height]

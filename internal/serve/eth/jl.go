@@ -163,8 +163,8 @@ func (s *jlService) GetReceiptProof(ctx context.Context, hash common.Hash) (*Rec
 	if err != nil || tx == nil {
 		return nil, err
 	}
-	return run(ctx, s.a.callGate, s.a.cfg.CallTimeout, func(context.Context) (*ReceiptProof, error) {
-		return s.a.receiptProof(at.header.Number.Uint64(), int(at.index))
+	return run(ctx, s.a.callGate, s.a.cfg.CallTimeout, func(ctx context.Context) (*ReceiptProof, error) {
+		return s.a.receiptProof(ctx, at.header.Number.Uint64(), int(at.index))
 	})
 }
 
@@ -191,9 +191,5 @@ func (s *jlService) GetValidators(n rpc.BlockNumber) (*validatorsJSON, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read validators of block %d: %w", height, err)
 	}
-	out := &validatorsJSON{Hash: set.Hash(s.a.suite), Quorum: hexutil.Uint64(s.a.node.Quorum(len(set))), Validators: make([]validatorJSON, len(set))}
-	for i, v := range set {
-		out.Validators[i] = validatorJSON{hexutil.Uint64(v.ID), v.PublicKey, v.Address}
-	}
-	return out, nil
+	return &validatorsJSON{Hash: set.Hash(s.a.suite), Quorum: hexutil.Uint64(s.a.node.Quorum(len(set))), Validators: validatorList(set)}, nil
 }

@@ -2,6 +2,7 @@ package eth
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 
@@ -15,7 +16,7 @@ import (
 )
 
 // ReceiptProofFormat names the form of ReceiptProof.
-const ReceiptProofFormat = "jialing/proof/1"
+const ReceiptProofFormat = "jialing/proof/2"
 
 // MaxProofLinks is how many headers may lie between a transaction's block and the certified one.
 const MaxProofLinks = 256
@@ -29,8 +30,10 @@ const MaxProofLinks = 256
 //     is Certificate.Header.
 //  4. A quorum of the validators whose set's hash is in that header's extraData signed chain.AttestationMessage(Genesis,
 //     Certificate.Height, Certificate.Header).
+//  5. Each of Handovers leads from one validator set to the next: its Header names both in its extraData and is certified by a quorum of the
+//     former. The first is of the founding set, the last leads to the set of step 4.
 //
-// The validators themselves are not part of it: they are what the verifier trusts, from the genesis.
+// The founding validators themselves are not part of it: they are what the verifier trusts, from the genesis.
 type ReceiptProof struct {
 	Format  string         `json:"format"`
 	Suite   string         `json:"suite"`
@@ -49,7 +52,9 @@ type ReceiptProof struct {
 	// Header is RLP.
 	Header hexutil.Bytes `json:"header"`
 	// Links are the headers that follow, ascending, up to and with the certified one; empty when the block has its own certificate.
-	Links       []hexutil.Bytes  `json:"links"`
+	Links []hexutil.Bytes `json:"links"`
+	// Handovers are the changes of the validator set up to the certified height, ascending.
+	Handovers   []Handover       `json:"handovers"`
 	Certificate ProofCertificate `json:"certificate"`
 }
 
@@ -78,7 +83,7 @@ func certificateJSON(c *chain.Certificate) ProofCertificate {
 }
 
 // receiptProof proves the transaction at index of an existing block.
-func (a *API) receiptProof(height uint64, index int) (*ReceiptProof, error) {
+func (a *API) receiptProof(ctx context.Context, height uint64, index int) (*ReceiptProof, error) {
 	b, err := a.sealed(height)
 	if err != nil {
 		return nil, err
@@ -109,7 +114,16 @@ func (a *API) receiptProof(height uint64, index int) (*ReceiptProof, error) {
 	if p.ReceiptProof, err = proveLeaf(receipts, index, b.Header.ReceiptHash); err != nil {
 		return nil, fmt.Errorf("prove receipt %d of block %d: %w", index, height, err)
 	}
-	return p, a.certify(p, height)
+	if err := a.certify(p, height); err != nil {
+		return nil, err
+	}
+	if p.Handovers, err = a.handovers(ctx, 1, uint64(p.Certificate.Height), MaxProofHandovers+1); err != nil {
+		return nil, err
+	}
+	if len(p.Handovers) > MaxProofHandovers {
+		return nil, fmt.Errorf("the validator set has changed more than %d times up to block %d: no proof carries more", MaxProofHandovers, height)
+	}
+	return p, nil
 }
 
 // certify adds the first certificate at or above height and the headers that lead there.

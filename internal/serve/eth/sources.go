@@ -29,6 +29,8 @@ type Ledger interface {
 	// Excluded says in which decision a transaction was decided and why its block left it out; nil when that never happened.
 	Excluded(hash common.Hash) (*chain.Exclusion, uint64, error)
 	Exclusions(height uint64) ([]chain.Exclusion, error)
+	// SetChanges lists the changes of the validator set that rule from height from or later, ascending, at most limit.
+	SetChanges(from uint64, limit int) ([]chain.SetChange, error)
 	// Decision is the decision of that height with the transactions it names; nil for height 0.
 	Decision(height uint64) (*chain.Decision, chain.Txs, error)
 	// Logs fails rather than return more than q.MaxResults.
