@@ -170,22 +170,29 @@ func (a *Attester) keep(ctx context.Context) error {
 		case <-tick.C:
 			a.repeat()
 		}
-		for {
-			c, d := a.next()
-			a.say()
-			if d != nil {
-				return a.explain(ctx, d)
-			}
-			if c == nil {
-				break
-			}
-			if err := a.cfg.Store.PutCertificate(c.Certificate); err != nil {
-				return fmt.Errorf("keep certificate %d: %w", c.Height, err)
-			}
-			a.finalize(c.Height)
-			if a.cfg.Observe != nil {
-				a.cfg.Observe(c.Height, c.waited)
-			}
+		if err := a.store(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// store stores the certificates that are ready.
+func (a *Attester) store(ctx context.Context) error {
+	for {
+		c, d := a.next()
+		a.say()
+		if d != nil {
+			return a.explain(ctx, d)
+		}
+		if c == nil {
+			return nil
+		}
+		if err := a.cfg.Store.PutCertificate(c.Certificate); err != nil {
+			return fmt.Errorf("keep certificate %d: %w", c.Height, err)
+		}
+		a.finalize(c.Height)
+		if a.cfg.Observe != nil {
+			a.cfg.Observe(c.Height, c.waited)
 		}
 	}
 }
