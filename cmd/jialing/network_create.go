@@ -7,10 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
