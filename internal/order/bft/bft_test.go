@@ -22,3 +22,7 @@ func engine(t testing.TB, n ordertest.Node) order.Engine {
 func TestContract(t *testing.T) {
 	ordertest.Run(t, ordertest.Engine{Nodes: 4, Latency: 5 * time.Millisecond, Settle: 20 * time.Second, New: engine})
 }
+
+func TestFaults(t *testing.T) {
+	ordertest.RunFaults(t, ordertest.Engine{Nodes: 4, Settle: 30 * time.Second, New: engine}, 4*time.Second, 10)
+}

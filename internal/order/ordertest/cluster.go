@@ -1,14 +1,11 @@
 package ordertest
 
 import (
-	"context"
-	"errors"
 	"log/slog"
 	"math/big"
 	"math/rand"
 	"os"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -53,23 +50,14 @@ type cluster struct {
 	genesis *chain.Genesis
 	hash    crypto.Hash
 	nodes   []*node
+	wires   *wires
+	// changes are the validator sets, each with the height from which on it rules.
+	changes []setChange
 }
 
-type node struct {
-	Node
-	c      *cluster
-	pool   *Pool
-	ledger *Ledger
-	engine order.Engine
-	inbox  chan message
-
-	// executed is how far the node executed before it stopped; only changed while it is stopped, or by its consumer.
-	mu       sync.Mutex
-	executed uint64
-	paused   bool
-	resume   chan struct{}
-	stop     context.CancelFunc
-	result   chan error
+type setChange struct {
+	from uint64
+	set  chain.ValidatorSet
 }
 
 const batchTime = 5 * time.Millisecond
@@ -80,20 +68,32 @@ func newCluster(t testing.TB, e Engine, change func(*chain.Consensus)) *cluster 
 	if change != nil {
 		change(&g.Consensus)
 	}
-	c := &cluster{TB: t, engine: e, genesis: g, hash: crypto.Hash{7}}
-	random := rand.New(rand.NewSource(1))
+	c := &cluster{TB: t, engine: e, genesis: g, hash: crypto.Hash{7}, wires: newWires()}
 	for i := range e.Nodes {
-		key, err := intl.Suite{}.GenerateKey(random)
-		require.NoError(t, err)
-		id := chain.ValidatorID(i + 1)
-		g.Validators = append(g.Validators, chain.GenesisValidator{ID: id, PublicKey: key.Public().Bytes(), Address: common.BigToAddress(big.NewInt(int64(id)))})
-		c.nodes = append(c.nodes, &node{c: c, ledger: new(Ledger), inbox: make(chan message, 4096), Node: Node{ID: id, Suite: intl.Suite{},
-			GenesisHash: c.hash, Key: key, Dir: t.TempDir(), Journal: new(Journal), Log: logger(id), Heartbeat: time.Duration(g.Consensus.HeartbeatMillis) * time.Millisecond}})
+		n := c.newNode(chain.ValidatorID(i+1), nil)
+		g.Validators = append(g.Validators, chain.GenesisValidator{ID: n.ID, PublicKey: n.Key.Public().Bytes(), Address: address(n.ID)})
 	}
+	c.changes = []setChange{{1, g.ValidatorSet()}}
 	for _, n := range c.nodes {
 		n.Set = g.ValidatorSet()
 	}
 	return c
+}
+
+func address(id chain.ValidatorID) common.Address { return common.BigToAddress(big.NewInt(int64(id))) }
+
+// newNode adds a node that is not running; a nil key is drawn.
+func (c *cluster) newNode(id chain.ValidatorID, key crypto.PrivateKey) *node {
+	if key == nil {
+		var err error
+		key, err = intl.Suite{}.GenerateKey(rand.New(rand.NewSource(int64(id))))
+		require.NoError(c, err)
+	}
+	n := &node{c: c, peer: order.PeerID(id), ledger: new(Ledger), journal: new(Journal), inbox: make(chan message, 4096)}
+	n.Node = Node{ID: id, Set: c.genesis.ValidatorSet(), Suite: intl.Suite{}, GenesisHash: c.hash, Key: key, Dir: c.TempDir(), Journal: n.journal,
+		Log: logger(id), Heartbeat: time.Duration(c.genesis.Consensus.HeartbeatMillis) * time.Millisecond}
+	c.nodes = append(c.nodes, n)
+	return n
 }
 
 // logger writes what nodes log to the file that ORDERTEST_LOG names, for whoever looks for a fault.
@@ -113,151 +113,46 @@ func logger(id chain.ValidatorID) *slog.Logger {
 func (c *cluster) start() {
 	for _, n := range c.nodes {
 		n.start()
-		c.Cleanup(n.stop) // for a test that fails: what still runs would hide why
 	}
 }
 
-// halt ends all nodes; every one must end without an error.
+// halt ends all nodes that run; every one must end without an error.
 func (c *cluster) halt() {
 	c.Helper()
 	for _, n := range c.nodes {
-		n.stop()
+		if n.up {
+			n.stop()
+		}
 	}
 	for _, n := range c.nodes {
-		require.NoError(c, <-n.result)
-		n.pool = nil // it does not outlive its process
-	}
-}
-
-func (n *node) start() {
-	if n.pool == nil {
-		n.pool = NewPool()
-	}
-	n.engine = n.c.engine.New(n.c, n.Node)
-	cfg := order.DefaultConfig()
-	var peers order.Network
-	if len(n.c.nodes) > 1 {
-		peers = &network{from: order.PeerID(n.ID), peers: n.c.others, pool: n.pool}
-	}
-	d, err := order.NewDriver(cfg, order.Node{Genesis: n.c.genesis, GenesisHash: n.GenesisHash, Suite: n.Suite, ID: n.ID, Key: n.Key,
-		Pool: n.pool, Ledger: n.ledger, Network: peers})
-	require.NoError(n.c, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	n.stop, n.result, n.resume = cancel, make(chan error, 1), make(chan struct{}, 1)
-	executed := n.executed
-	var running sync.WaitGroup
-	over := make(chan struct{})
-	running.Go(func() { n.consume(d.Work(), over) })
-	running.Go(func() {
-		for {
-			select {
-			case <-over:
-				return
-			case m := <-n.inbox:
-				n.engine.Handle(m.from, m.body)
-			}
-		}
-	})
-	go func() {
-		err := d.Run(ctx, watched{n.engine, n.c}, executed)
-		close(over)
-		running.Wait()
-		n.result <- err
-	}()
-}
-
-// watched checks what the driver would forgive: after a cancellation Run returns nil.
-type watched struct {
-	order.Engine
-	testing.TB
-}
-
-func (w watched) Run(ctx context.Context, h order.Host) error {
-	err := w.Engine.Run(ctx, h)
-	if err != nil && errors.Is(err, context.Canceled) {
-		w.Errorf("the engine returned %q for a cancellation", err)
-	}
-	return err
-}
-
-// consume executes: it checks that the work is durable and without gaps.
-func (n *node) consume(work <-chan order.Work, over <-chan struct{}) {
-	for {
-		n.mu.Lock()
-		paused := n.paused
-		n.mu.Unlock()
-		if paused {
-			select {
-			case <-n.resume:
-				continue
-			case <-over:
-				return
-			}
-		}
-		select {
-		case w, ok := <-work:
-			if !ok {
-				return
-			}
-			n.execute(w)
-		case <-n.resume:
+		if n.up {
+			require.NoError(c, n.ended(), "node %d", n.ID)
 		}
 	}
 }
 
-func (n *node) execute(w order.Work) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.executed+1 != w.Decision.Height {
-		n.c.Errorf("node %d: height %d handed on after %d", n.ID, w.Decision.Height, n.executed)
-	}
-	if n.ledger.Height() < w.Decision.Height {
-		n.c.Errorf("node %d: height %d handed on before it was durable", n.ID, w.Decision.Height)
-	}
-	for i, tx := range w.Txs {
-		if tx == nil || tx.Hash() != w.Decision.Txs[i] {
-			n.c.Errorf("node %d: height %d: transaction %d is not the decided one", n.ID, w.Decision.Height, i)
+func (c *cluster) setAt(height uint64) (set chain.ValidatorSet) {
+	for _, x := range c.changes {
+		if x.from <= height {
+			set = x.set
 		}
 	}
-	n.executed = w.Decision.Height
+	return set
 }
 
-// pause stops or resumes execution.
-func (n *node) pause(on bool) {
-	n.mu.Lock()
-	n.paused = on
-	n.mu.Unlock()
-	select {
-	case n.resume <- struct{}{}:
-	default:
-	}
-}
-
-func (n *node) done() uint64 {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.executed
-}
-
-// others are all nodes but the one with that id.
-func (c *cluster) others(id order.PeerID) []*peer {
-	var out []*peer
-	for _, n := range c.nodes {
-		if order.PeerID(n.ID) != id {
-			out = append(out, &peer{order.PeerID(n.ID), n.inbox})
-		}
-	}
-	return out
-}
-
-// submit brings transactions [from, to) to every pool, as gossip would.
+// submit brings transactions [from, to) to the pools of all running nodes, as gossip would.
 func (c *cluster) submit(from, to int) {
 	var txs []*chain.Tx
 	for i := from; i < to; i++ {
 		txs = append(txs, Tx(i))
 	}
 	for _, n := range c.nodes {
-		n.pool.Add(txs...)
+		n.mu.Lock()
+		pool := n.pool
+		n.mu.Unlock()
+		if pool != nil {
+			pool.Add(txs...)
+		}
 	}
 }
 
@@ -274,6 +169,9 @@ func (c *cluster) decided(n int) {
 	c.Helper()
 	c.eventually(func() bool {
 		for _, node := range c.nodes {
+			if !node.up {
+				continue
+			}
 			if count(node.ledger.Decisions()) < n || node.done() < node.ledger.Height() {
 				return false
 			}
@@ -303,7 +201,7 @@ func (c *cluster) agree(n int) {
 			require.EqualValues(c, i+1, d.Height)
 			require.Equal(c, parent, d.Parent)
 			require.GreaterOrEqual(c, d.TimeMillis, millis)
-			require.NoError(c, node.engine.VerifyDecision(node.Set, d))
+			require.NoError(c, node.engine.VerifyDecision(c.setAt(d.Height), d))
 			require.LessOrEqual(c, len(d.Txs), c.genesis.Consensus.MaxBlockTxs)
 			parent, millis = d.Hash(node.Suite), d.TimeMillis
 			for _, h := range d.Txs {
@@ -311,9 +209,11 @@ func (c *cluster) agree(n int) {
 				seen[h] = true
 			}
 		}
-		require.Len(c, seen, n)
-		for i := range n {
-			require.True(c, seen[Tx(i).Hash()], "transaction %d is missing", i)
+		if node.up {
+			require.Len(c, seen, n, "node %d", node.ID)
+			for i := range n {
+				require.True(c, seen[Tx(i).Hash()], "node %d: transaction %d is missing", node.ID, i)
+			}
 		}
 		if first == nil {
 			first = ds

@@ -13,7 +13,6 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/jialing-chain/jialing/internal/chain"
-	"github.com/jialing-chain/jialing/internal/order"
 )
 
 // Tx is a transaction that differs from those of all other numbers. Nobody signed it: ordering does not look.
@@ -147,6 +146,14 @@ func (p *Pool) DecidedAlready(hashes []common.Hash) (common.Hash, bool) {
 	return common.Hash{}, false
 }
 
+// Bury keeps what blocks up to height have executed out of the pool, as the accounts' nonces would.
+func (p *Pool) Bury(l *Ledger, height uint64) {
+	l.mu.Lock()
+	all := slices.Concat(l.txs[:height]...)
+	l.mu.Unlock()
+	p.Decided(all)
+}
+
 // Decided implements order.Pool.
 func (p *Pool) Decided(txs chain.Txs) {
 	p.mu.Lock()
@@ -212,6 +219,9 @@ func (l *Ledger) AppendDecision(ctx context.Context, d *chain.Decision, txs chai
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.fail != nil { // it crashed meanwhile
+		return l.fail
+	}
 	if d.Height != uint64(len(l.decisions))+1 {
 		return fmt.Errorf("height %d after %d", d.Height, len(l.decisions))
 	}
@@ -244,54 +254,19 @@ func (l *Ledger) Decision(height uint64) (*chain.Decision, chain.Txs, error) {
 	return l.decisions[height-1], l.txs[height-1], nil
 }
 
-// network connects the nodes of a cluster: messages between two nodes keep their order and are never lost but when a queue is full.
-type network struct {
-	from  order.PeerID
-	peers func(order.PeerID) []*peer
-	pool  *Pool
-}
-
-// peer is the receiving end of a node.
-type peer struct {
-	id    order.PeerID
-	inbox chan message
-}
-
-type message struct {
-	from order.PeerID
-	body []byte
-}
-
-func (n *network) Send(to order.PeerID, msg []byte) {
-	for _, p := range n.peers(n.from) {
-		if p.id == to {
-			p.put(message{n.from, slices.Clone(msg)})
-		}
-	}
-}
-
-func (n *network) Broadcast(msg []byte) {
-	for _, p := range n.peers(n.from) {
-		p.put(message{n.from, slices.Clone(msg)})
-	}
-}
-
-func (n *network) Fetch(_ context.Context, _ order.PeerID, hashes []common.Hash) (chain.Txs, error) {
-	return make(chain.Txs, len(hashes)), nil
-}
-
-func (p *peer) put(m message) {
-	select {
-	case p.inbox <- m:
-	default:
-	}
-}
-
 // Journal is an order.Journal in memory that outlives its node.
 type Journal struct {
 	mu      sync.Mutex
 	entries [][]byte
 	fail    error
+	delay   time.Duration
+}
+
+// Delay makes appending take d.
+func (j *Journal) Delay(d time.Duration) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.delay = d
 }
 
 // Fail makes appending fail with err, or work again with nil.
@@ -303,6 +278,10 @@ func (j *Journal) Fail(err error) {
 
 // Append implements order.Journal.
 func (j *Journal) Append(entry []byte, truncate bool) error {
+	j.mu.Lock()
+	delay := j.delay
+	j.mu.Unlock()
+	time.Sleep(delay) // in virtual time
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.fail != nil {

@@ -41,7 +41,7 @@ const (
 func (e *leader) Run(ctx context.Context, h order.Host) error {
 	last, set, err := h.Sync(ctx, 0)
 	if err != nil {
-		return err
+		return order.Ended(ctx, err)
 	}
 	if e.ID == set[0].ID {
 		return order.Ended(ctx, e.lead(ctx, h, last))

@@ -35,7 +35,7 @@ func New(suite crypto.Suite, genesis crypto.Hash, id chain.ValidatorID, heartbea
 func (e *Engine) Run(ctx context.Context, h order.Host) error {
 	last, _, err := h.Sync(ctx, 0)
 	if err != nil {
-		return fmt.Errorf("solo: %w", err)
+		return order.Ended(ctx, fmt.Errorf("solo: %w", err))
 	}
 	if last != nil {
 		e.height.Store(last.Height)
