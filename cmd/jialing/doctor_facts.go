@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jialing-chain/jialing/client"
+	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/node"
 )
 
@@ -72,6 +73,9 @@ func (n *nodeFolder) listens() []string {
 	out := []string{n.cfg.Serve.Addr}
 	if n.cfg.Serve.WebSocketAddr != "" {
 		out = append(out, n.cfg.Serve.WebSocketAddr)
+	}
+	if n.genesis.Consensus.Engine != chain.Solo && n.cfg.Network.Listen != "" {
+		out = append(out, n.cfg.Network.Listen)
 	}
 	return out
 }

@@ -191,3 +191,16 @@ func hostOf(endpoint string) string {
 	}
 	return endpoint
 }
+
+// afterKey is a configured peer without the key before its @.
+func afterKey(peer string) string {
+	if _, address, found := strings.Cut(peer, "@"); found {
+		return address
+	}
+	return peer
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}

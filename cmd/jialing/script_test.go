@@ -10,11 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -28,7 +30,8 @@ func TestMain(m *testing.M) {
 // Beyond testscript's own commands: startnode DIR [FLAG...] runs a node and sets $RPC and $WS; stopnode stops it and wants a clean end; killnode
 // kills it; exit CODE COMMAND... wants that exit code; match VAR REGEXP takes the first group found in the last stdout; listen VAR takes a port; portof VAR ADDR is the
 // port of an address; ports VAR... finds consecutive free ones; http DIR PORT sets a
-// node's; sleeper FILE starts a process and writes its pid, stillruns wants it alive; freeze PID sends SIGSTOP. Nodes left in the background are
+// node's; sleeper FILE starts a process and writes its pid, stillruns wants it alive; freeze PID sends SIGSTOP, kill9 DIR kills a node, until PATTERN COMMAND...
+// repeats a command until what it prints matches. Nodes left in the background are
 // killed when the script ends.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -38,7 +41,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"startnode": startNode, "stopnode": stopNode, "killnode": killNode, "exit": wantExit, "match": match, "listen": listen,
 			"portof": portOf, "ports": ports,
-			"http": setHTTP, "sleeper": sleeper, "stillruns": stillRuns, "freeze": freeze,
+			"http": setHTTP, "sleeper": sleeper, "stillruns": stillRuns, "freeze": freeze, "kill9": kill9, "until": until,
 		},
 	})
 }
@@ -87,6 +90,38 @@ func stillRuns(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(err)
 	if args, _ := commandLine(pid); len(args) == 0 || filepath.Base(args[0]) != "sleep" {
 		ts.Fatalf("the sleeper was ended")
+	}
+}
+
+// until runs a command again and again, for a minute at most, until what it prints matches: what other processes do takes its time.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN COMMAND [ARGUMENT...]")
+	}
+	pattern := regexp.MustCompile(args[0])
+	for end := time.Now().Add(time.Minute); ; {
+		_ = ts.Exec(args[1], args[2:]...) // what it prints counts
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("nothing matches %s", args[0])
+		}
+	}
+}
+
+// kill9 kills the node of a folder as a crash does.
+func kill9(ts *testscript.TestScript, _ bool, args []string) {
+	pid := (&nodeFolder{dir: ts.MkAbs(args[0])}).running()
+	if pid == 0 {
+		ts.Fatalf("no node runs in %s", args[0])
+	}
+	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+	for end := time.Now().Add(time.Minute); runsNode(pid, ts.MkAbs(args[0])); {
+		if time.Now().After(end) {
+			ts.Fatalf("process %d does not end", pid)
+		}
+		runtime.Gosched()
 	}
 }
 
