@@ -117,8 +117,8 @@ func (f *fetching) run(ctx context.Context, running *sync.WaitGroup) error {
 		if len(f.spans) > 0 && f.spans[0].blocks != nil && !f.busy {
 			ready, head = f.ready, f.spans[0]
 		}
-		if head == nil && f.inFlight == 0 && !f.busy {
-			return nil
+		if !f.busy && (len(f.spans) == 0 || (head == nil && f.inFlight == 0)) {
+			return nil // who is still being asked was too slow to be needed
 		}
 		select {
 		case <-ctx.Done():
@@ -219,6 +219,11 @@ func (f *fetching) delivered(r *delivered) error {
 		return nil
 	}
 	f.c.lied(r.span.source, r.offence, r.lie)
+	for _, s := range f.spans {
+		if s.source == r.span.source { // what else it sent is not worth trying
+			s.blocks, s.source = nil, ""
+		}
+	}
 	last := r.span.from + r.span.count - 1
 	f.spans = slices.Insert(f.spans, 0, &span{from: r.height + 1, count: last - r.height})
 	return nil

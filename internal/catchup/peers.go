@@ -12,6 +12,8 @@ const (
 	// failWait is how long a peer is left alone after its first failure; each further one doubles that, up to failMost.
 	failWait = 500 * time.Millisecond
 	failMost = 30 * time.Second
+	// patience is how many failures in a row are nobody's fault.
+	patience = 3
 	// fast is how soon a full answer must come for the peer to be asked for twice as much next time.
 	fast = 500 * time.Millisecond
 )
@@ -76,13 +78,20 @@ func (c *CatchUp) served(a *answer) {
 	}
 }
 
-// failed leaves a peer alone for a while that could not be asked. One that took too long is asked for less.
+// failed leaves a peer alone for a while that could not be asked. One that took too long is asked for less, one that refuses again and again what it
+// says it has is reported.
 func (c *CatchUp) failed(id chain.Peer, err error) {
+	if again := c.backOff(id, err); again {
+		c.deps.Network.Report(id, nuisance, "catchup: "+err.Error())
+	}
+}
+
+func (c *CatchUp) backOff(id chain.Peer, err error) (again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.peers[id]
 	if p == nil {
-		return
+		return false
 	}
 	if errors.Is(err, context.DeadlineExceeded) && p.ask > leastAsk {
 		p.ask = max(p.ask/2, leastAsk)
@@ -90,12 +99,19 @@ func (c *CatchUp) failed(id chain.Peer, err error) {
 	wait := min(failWait<<min(p.failures, 16), failMost)
 	p.failures++
 	c.ignore(p, wait, err)
+	return p.failures > patience
 }
 
-// lied reports a peer and leaves it alone.
+// lied reports a peer and leaves it alone. What it was asked for before that and answers now is the same lie, and is not reported again.
 func (c *CatchUp) lied(id chain.Peer, offence int, err error) {
+	now := time.Now()
 	c.mu.Lock()
 	if p := c.peers[id]; p != nil {
+		if now.Before(p.liarUntil) {
+			c.mu.Unlock()
+			return
+		}
+		p.liarUntil = now.Add(c.cfg.IgnoreWait)
 		c.ignore(p, c.cfg.IgnoreWait, err)
 	}
 	c.mu.Unlock()

@@ -34,8 +34,9 @@ type peer struct {
 	offset, roundTrip time.Duration
 	measured          time.Time
 
-	ignoredUntil time.Time
-	why          string
+	// ignoredUntil is until when it is not asked, for the reason why; liarUntil the same where it lied.
+	ignoredUntil, liarUntil time.Time
+	why                     string
 	// failures counts requests that failed in a row; ask is what to ask it for in bytes; asking counts the ranges that it is asked for.
 	failures, ask, asking int
 }

@@ -160,14 +160,6 @@ func (p *pool) Waiting(max int) []common.Hash {
 	return slices.Clone(p.order[:min(max, len(p.order))])
 }
 
-// forget empties the pool, as blocks do.
-func (p *pool) forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	clear(p.all)
-	p.order = nil
-}
-
 func (p *pool) has(h common.Hash) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
