@@ -3,17 +3,20 @@ GO      ?= go
 BIN     := bin/jialing
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build demo test check bench apps clean
+.PHONY: build demo test sim check bench apps clean
 
 build: ## one binary: bin/jialing
 	$(GO) build -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/jialing
 
-demo: build ## a chain in ./demo-data, contracts, 1,000 transfers, a notarised file; serves until Ctrl-C
-	$(BIN) demo --dir demo-data $(DEMO)
+demo: build ## four validators in ./demo-data, contracts, 1,000 transfers, one killed and back, a notarised file; serves until Ctrl-C. DEMO=--solo: one node
+	$(BIN) demo --dir demo-data --fresh $(DEMO)
 
 test: ## everything that CI runs but the linters
 	$(GO) test -count=1 -timeout 20m ./... # no cache: it does not see that the tests of processes build the binary
 	cd apps && npm ci --no-audit --no-fund --silent && node build.mjs --check
+
+sim: ## whole networks under faults: SEEDS=n new seeds, or SEED=s again
+	$(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./test/sim -args $(if $(SEED),-seed=$(SEED),-seeds=$(or $(SEEDS),20)) $(if $(FIRST),-first=$(FIRST))
 
 check: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these'; exit 1; }

@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+)
+
+// plan is everything that a seed decides beforehand: who is there, who lies, and how long faults last. What happens when is drawn on the way, from
+// the same seed.
+type plan struct {
+	seed uint64
+	// nodes are all hosts: the validators come first, then nodes that only follow, then the twins.
+	nodes, validators int
+	accounts          int
+	heartbeatMillis   int
+	// faulty is how many validators may be untrusted.
+	faulty int
+	// vices are those of the Byzantine members, by index.
+	vices map[int]viceKind
+	// twins are hosts that run with another's key, by index: the member that they double.
+	twins map[int]int
+	// rounds of faults, each followed by a calm in which the network must recover.
+	rounds int
+	// chaos is how long the faults of a round last.
+	chaos time.Duration
+	// pace is the mean time from one fault to the next, gap the mean time from one burst of transactions to the next.
+	pace, gap time.Duration
+	// faults are the kinds that this seed draws from.
+	faults []faultKind
+	// votes is how many changes of the validator set are voted on.
+	votes int
+}
+
+// newPlan draws the plan of a seed.
+func newPlan(seed uint64) *plan {
+	rng := rand.New(rand.NewPCG(seed, 0x706c616e))
+	sizes := []int{4, 4, 4, 4, 5, 5, 6, 7, 7, 10} // small ones are cheap, and where a quorum is tightest
+	p := &plan{seed: seed, validators: sizes[rng.IntN(len(sizes))], accounts: 4 + rng.IntN(5), vices: make(map[int]viceKind), twins: make(map[int]int),
+		rounds: 2 + rng.IntN(2), chaos: time.Duration(4+rng.IntN(9)) * time.Minute,
+		pace: time.Duration(8+rng.IntN(40)) * time.Second, gap: time.Duration(5+rng.IntN(20)) * time.Second}
+	p.nodes = p.validators
+	p.faulty = (p.validators - 1) / 3
+	if rng.IntN(4) == 0 && p.validators < 8 {
+		p.nodes++ // one that follows
+	}
+	if rng.IntN(6) == 0 {
+		p.heartbeatMillis = 20_000
+	}
+	if rng.IntN(8) == 0 { // votes on the set: with one validator less as many may lie
+		p.votes, p.heartbeatMillis = 2+rng.IntN(4), 2000
+		p.validators = []int{5, 6, 8}[rng.IntN(3)]
+		p.nodes = p.validators + 1
+		p.faulty = (p.validators - 2) / 3
+	}
+	// Who lies takes a place among the f that may.
+	if rng.IntN(2) == 0 {
+		for range 1 + rng.IntN(max(p.faulty, 1)) {
+			i := rng.IntN(p.validators)
+			p.vices[i] = drawVice(rng)
+		}
+	}
+	for i := range p.validators {
+		if p.vices[i]&twin != 0 {
+			p.twins[p.nodes] = i
+			p.vices[p.nodes] = twin
+			p.nodes++
+			break
+		}
+	}
+	// A few kinds at a time: a mixture of all would never let any one show what it does.
+	kinds := rng.Perm(int(faultKinds))
+	for _, k := range kinds[:3+rng.IntN(4)] {
+		p.faults = append(p.faults, faultKind(k))
+	}
+	return p
+}
+
+// planOf is the plan with that name: a seed's number, or one that is written out here.
+func planOf(name string) (*plan, error) {
+	if name == "31-validators" {
+		return &plan{seed: 31, nodes: 31, validators: 31, faulty: 10, accounts: 8, rounds: 1, chaos: 20 * time.Second, pace: 5 * time.Second,
+			gap: 10 * time.Second, faults: []faultKind{faultPowerLoss, faultLeaderKills}}, nil
+	}
+	seed, err := strconv.ParseUint(name, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("no such seed: %w", err)
+	}
+	return newPlan(seed), nil
+}
+
+// seedBytes is a key for a stream of its own.
+func seedBytes(seed uint64, name string) [32]byte {
+	return sha256.Sum256(append(binary.BigEndian.AppendUint64(nil, seed), name...))
+}

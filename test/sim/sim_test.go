@@ -1,0 +1,92 @@
+package sim
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	oneSeed   = flag.String("seed", "", "run this seed only")
+	newSeeds  = flag.Int("seeds", 0, "run so many new seeds")
+	firstSeed = flag.Uint64("first", 0, "the first of the new seeds; 0: by the clock")
+)
+
+// fixedSeeds run with every test: enough that all kinds of faults and vices occur.
+var fixedSeeds = []string{"1", "2", "3", "5", "6"}
+
+// TestSimulation runs whole networks. In a child process it is one seed in a bubble; without flags it runs the fixed seeds and those that have ever
+// failed, with -seed one, with -seeds new ones.
+func TestSimulation(t *testing.T) {
+	if name := os.Getenv(seedVariable); name != "" {
+		simulate(t, name)
+		return
+	}
+	var seeds []string
+	switch {
+	case *oneSeed != "":
+		seeds = []string{*oneSeed}
+	case *newSeeds > 0:
+		first := *firstSeed
+		if first == 0 {
+			first = uint64(time.Now().Unix()) * 100_000
+		}
+		for i := range *newSeeds {
+			seeds = append(seeds, strconv.FormatUint(first+uint64(i), 10))
+		}
+	default:
+		seeds = append(append(seeds, fixedSeeds...), foundSeeds(t)...)
+	}
+	sum := newTotal()
+	runAll(context.Background(), seeds, runtime.GOMAXPROCS(0), t.TempDir(), func(r *result) {
+		sum.add(r)
+		fmt.Fprintln(os.Stderr, r)
+		if r.Failure != "" {
+			fmt.Fprintln(os.Stderr, howToRepeat(r))
+			t.Errorf("seed %s: %s", r.Name, r.Failure)
+		}
+	})
+	sum.write(os.Stderr)
+	require.Equal(t, len(seeds), sum.seeds)
+}
+
+// simulate is the child's part.
+func simulate(t *testing.T, name string) {
+	p, err := planOf(name)
+	require.NoError(t, err)
+	var log io.Writer
+	if os.Getenv(logVariable) != "" {
+		log = os.Stderr
+	}
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := run(p, dir, log)
+		r.Name = name
+		require.NoError(t, writeResult(r))
+	})
+}
+
+// foundSeeds reads the seeds that have ever failed.
+func foundSeeds(t *testing.T) (seeds []string) {
+	f, err := os.Open("testdata/seeds")
+	require.NoError(t, err)
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		line, _, _ := strings.Cut(s.Text(), "#")
+		if fields := strings.Fields(line); len(fields) > 0 {
+			seeds = append(seeds, fields[0])
+		}
+	}
+	return seeds
+}
