@@ -25,36 +25,36 @@ type demoLoad struct {
 	total int
 }
 
-// sign prepares the transfers, shared out evenly over the senders.
-func (d *demonstration) sign(ctx context.Context) (*demoLoad, error) {
-	load := &demoLoad{raws: make([][][]byte, d.flags.senders), total: d.flags.transfers}
+// sign prepares n transfers, shared out evenly over the senders, whose nonces are as conn knows them.
+func (d *demonstration) sign(ctx context.Context, conn *client.Client, n int) (*demoLoad, error) {
+	load := &demoLoad{raws: make([][][]byte, d.flags.senders), total: n}
 	nonces := make([]uint64, d.flags.senders)
 	for i := range nonces {
 		var err error
-		if nonces[i], err = d.conn.Nonce(ctx, d.dev[i].Address()); err != nil {
+		if nonces[i], err = conn.Nonce(ctx, d.dev[i].Address()); err != nil {
 			return nil, err
 		}
 	}
-	feeCap, tipCap, err := d.conn.Fees(ctx)
+	feeCap, tipCap, err := conn.Fees(ctx)
 	if err != nil {
 		return nil, err
 	}
 	step, end := d.progress()
 	defer end()
-	for i := range d.flags.transfers {
+	for i := range n {
 		who := i % d.flags.senders
-		data, err := d.token.ABI.Pack("transfer", recipient(i), big.NewInt(1))
+		data, err := d.token.ABI.Pack("transfer", recipient(d.shown.Transfers+i), big.NewInt(1))
 		if err != nil {
 			return nil, err
 		}
 		nonce := nonces[who]
 		nonces[who]++
-		raw, err := d.dev[who].SignTx(d.conn.ChainID(), &client.Tx{To: &d.token.Address, Data: data, Gas: d.gas, Nonce: &nonce, FeeCap: feeCap, TipCap: tipCap})
+		raw, err := d.dev[who].SignTx(conn.ChainID(), &client.Tx{To: &d.token.Address, Data: data, Gas: d.gas, Nonce: &nonce, FeeCap: feeCap, TipCap: tipCap})
 		if err != nil {
 			return nil, err
 		}
 		load.raws[who] = append(load.raws[who], raw)
-		step("signing", uint64(i+1), uint64(d.flags.transfers))
+		step("signing", uint64(i+1), uint64(n))
 	}
 	return load, nil
 }
@@ -63,6 +63,7 @@ func (d *demonstration) sign(ctx context.Context) (*demoLoad, error) {
 type loadResult struct {
 	took      time.Duration
 	blocks    uint64
+	height    uint64          // of the last block
 	latencies []time.Duration // ascending
 }
 
@@ -72,10 +73,10 @@ func (r *loadResult) percentile(p int) float64 {
 	return float64(r.latencies[i].Microseconds()) / 1000
 }
 
-// send hands all transfers to the node, every sender at once, and returns when the last one is in a block that the node has announced.
-func (l *demoLoad) send(ctx context.Context, conn *client.Client) (*loadResult, error) {
+// send hands all transfers to the nodes in turn, every sender at once, and returns when the last one is in a block that the observer has announced.
+func (l *demoLoad) send(ctx context.Context, nodes []*client.Client, observer *client.Client) (*loadResult, error) {
 	heads := make(chan *types.Header, 1024)
-	sub, err := conn.SubscribeHeads(ctx, heads)
+	sub, err := observer.SubscribeHeads(ctx, heads)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +85,9 @@ func (l *demoLoad) send(ctx context.Context, conn *client.Client) (*loadResult, 
 	sentAt := make(map[common.Hash]time.Time, l.total)
 	g, ctx := errgroup.WithContext(ctx)
 	start := time.Now()
-	for _, raws := range l.raws {
+	for sender, raws := range l.raws {
 		g.Go(func() error {
+			turn := sender
 			for batch := range slices.Chunk(raws, demoBatch) {
 				now := time.Now()
 				mu.Lock()
@@ -93,7 +95,7 @@ func (l *demoLoad) send(ctx context.Context, conn *client.Client) (*loadResult, 
 					sentAt[client.TxHash(raw)] = now
 				}
 				mu.Unlock()
-				_, errs, err := conn.SendRawBatch(ctx, batch)
+				_, errs, err := nodes[turn%len(nodes)].SendRawBatch(ctx, batch)
 				if err != nil {
 					return err
 				}
@@ -102,6 +104,7 @@ func (l *demoLoad) send(ctx context.Context, conn *client.Client) (*loadResult, 
 						return err
 					}
 				}
+				turn++
 			}
 			return nil
 		})
@@ -116,7 +119,7 @@ func (l *demoLoad) send(ctx context.Context, conn *client.Client) (*loadResult, 
 				return fmt.Errorf("lost the subscription to blocks: %w", err)
 			case h := <-heads:
 				heard := time.Now()
-				b, err := conn.BlockByHash(ctx, h.Hash())
+				b, err := observer.BlockByHash(ctx, h.Hash())
 				if err != nil {
 					return err
 				}
@@ -143,4 +146,5 @@ func (r *loadResult) add(b *client.Block, heard time.Time, sentAt map[common.Has
 		}
 	}
 	r.blocks++
+	r.height = b.Header.Number.Uint64()
 }

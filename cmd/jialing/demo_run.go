@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -18,68 +17,39 @@ import (
 	"github.com/jialing-chain/jialing/client"
 )
 
-// demonstration is one run of the demo against its node.
+// demonstration is one run of the demo against its nodes.
 type demonstration struct {
 	*cli
 	flags    *demoFlags
 	dev      []*client.Secp256k1
 	document string
-	node     startView
+	nodes    *demoNodes
 
-	conn     *client.Client
-	token    client.Contract
-	evidence common.Address
-	gas      uint64 // of one transfer, estimated
-	shown    demoView
+	conns []*client.Client // by node
+	// turn is the node that was asked last, height the block of the last receipt: the next node must have it too.
+	turn, height int
+	token        client.Contract
+	evidence     common.Address
+	gas          uint64 // of one transfer, estimated
+	shown        demoView
 }
 
-// demoView is what happened.
-type demoView struct {
-	ChainID      uint64         `json:"chainId"`
-	RPC          string         `json:"rpc"`
-	Token        common.Address `json:"token"`
-	Evidence     common.Address `json:"evidence"`
-	Transfers    int            `json:"transfers"`
-	Senders      int            `json:"senders"`
-	Blocks       uint64         `json:"transferBlocks"`
-	Seconds      float64        `json:"transferSeconds"`
-	PerSecond    float64        `json:"transfersPerSecond"`
-	LatencyP50   float64        `json:"latencyP50Millis"`
-	LatencyP99   float64        `json:"latencyP99Millis"`
-	GasUsed      uint64         `json:"transferGas"`
-	BaseFee      string         `json:"baseFee"`
-	Head         uint64         `json:"head"`
-	Finalized    uint64         `json:"finalized"`
-	Document     string         `json:"document"`
-	Digest       common.Hash    `json:"sha256"`
-	NotarisedIn  common.Hash    `json:"notarisedIn"`
-	Proof        string         `json:"proof"`
-	ProofBytes   int            `json:"proofBytes"`
-	ProvenBy     []string       `json:"provenBy"`
-	ProvenTime   time.Time      `json:"provenTime"`
-	Alteration   string         `json:"alteration"`
-	Refusal      string         `json:"refusal"`
-	TotalSeconds float64        `json:"totalSeconds"`
-}
-
-// stepTimeout bounds a step that waits for the chain; each takes milliseconds on a machine that works.
+// stepTimeout bounds a step that waits for the chain; each takes milliseconds on a machine that works, the one with the kill some seconds.
 const stepTimeout = time.Minute
 
 func (d *demonstration) run(ctx context.Context) (err error) {
 	start := time.Now()
-	if d.conn, err = client.Dial(ctx, d.node.WebSocket); err != nil {
+	d.conns, err = d.nodes.dial(ctx)
+	defer func() {
+		for _, c := range d.conns {
+			c.Close()
+		}
+	}()
+	if err != nil {
 		return err
 	}
-	defer d.conn.Close()
-	for _, step := range []struct {
-		what string
-		do   func(context.Context) error
-	}{
-		{"Deploying JialingToken and Evidence", d.deploy},
-		{fmt.Sprintf("Giving %d accounts tokens", d.flags.senders), d.distribute},
-		{fmt.Sprintf("Sending %d signed transfers", d.flags.transfers), d.transfer},
-		{"Notarising " + d.document + " and proving it offline", d.notarise},
-	} {
+	d.turn = -1
+	for _, step := range d.steps() {
 		if !d.json {
 			d.warn("%s", step.what)
 		}
@@ -93,20 +63,45 @@ func (d *demonstration) run(ctx context.Context) (err error) {
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
-	final, err := d.conn.Finalized(ctx)
-	if err != nil {
-		return err
-	}
-	head, err := d.conn.Head(ctx)
-	if err != nil {
-		return err
-	}
 	v := &d.shown
-	v.ChainID, v.RPC, v.Token, v.Evidence = d.node.ChainID, d.node.HTTP, d.token.Address, d.evidence
-	v.BaseFee = formatAmount(head.BaseFee)
-	v.Head, v.Finalized, v.TotalSeconds = head.Number.Uint64(), final.Number.Uint64(), time.Since(start).Seconds()
+	first := d.nodes.children[0].view
+	v.ChainID, v.RPC, v.Token, v.Evidence = first.ChainID, first.HTTP, d.token.Address, d.evidence
+	v.TotalSeconds = time.Since(start).Seconds()
 	return d.print(v, v.text)
 }
+
+type demoStep struct {
+	what string
+	do   func(context.Context) error
+}
+
+func (d *demonstration) steps() []demoStep {
+	half := d.flags.transfers / 2
+	steps := []demoStep{
+		{"Deploying JialingToken and Evidence", d.deploy},
+		{fmt.Sprintf("Giving %d accounts tokens", d.flags.senders), d.distribute},
+	}
+	if d.flags.solo {
+		steps = append(steps, demoStep{fmt.Sprintf("Sending %d signed transfers", d.flags.transfers), d.transfer})
+	} else {
+		steps = append(steps,
+			demoStep{fmt.Sprintf("Sending %d signed transfers to all %d validators in turn", half, demoValidators), d.transfer},
+			demoStep{fmt.Sprintf("Killing the leader with -9 while %d more are sent, and bringing it back", d.flags.transfers-half), d.transferThroughKill})
+	}
+	return append(steps,
+		demoStep{"Notarising " + d.document + " and proving it offline", d.notarise},
+		demoStep{"Comparing what the nodes have", d.compare})
+}
+
+// next is the node whose turn it is, once it has the block of the last receipt: what comes next may build on it.
+func (d *demonstration) next(ctx context.Context) (*client.Client, error) {
+	d.turn = (d.turn + 1) % len(d.conns)
+	conn := d.conns[d.turn]
+	return conn, conn.WaitFinal(ctx, uint64(d.height))
+}
+
+// done notes a receipt.
+func (d *demonstration) done(r *types.Receipt) { d.height = max(d.height, int(r.BlockNumber.Int64())) }
 
 func (d *demonstration) deploy(ctx context.Context) error {
 	supply := new(big.Int).Mul(big.NewInt(1_000_000_000), big.NewInt(1e18))
@@ -114,12 +109,24 @@ func (d *demonstration) deploy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.token.ABI = apps.Token.ABI
-	if d.token.Address, _, err = d.conn.Deploy(ctx, d.dev[0], creation); err != nil {
+	conn, err := d.next(ctx)
+	if err != nil {
 		return err
 	}
-	d.evidence, _, err = d.conn.DeployEvidence(ctx, d.dev[0])
-	return err
+	d.token.ABI = apps.Token.ABI
+	var r *types.Receipt
+	if d.token.Address, r, err = conn.Deploy(ctx, d.dev[0], creation); err != nil {
+		return err
+	}
+	d.done(r)
+	if conn, err = d.next(ctx); err != nil {
+		return err
+	}
+	if d.evidence, r, err = conn.DeployEvidence(ctx, d.dev[0]); err != nil {
+		return err
+	}
+	d.done(r)
+	return nil
 }
 
 // oneToken is one JLT in its smallest unit.
@@ -128,16 +135,26 @@ var oneToken = big.NewInt(1e18)
 // distribute gives every sender enough, and learns what a transfer costs: the dearest one, to an account that never held any.
 func (d *demonstration) distribute(ctx context.Context) error {
 	for _, a := range d.dev[1:max(1, d.flags.senders)] {
-		amount := new(big.Int).Mul(oneToken, big.NewInt(int64(d.flags.transfers)))
-		if _, err := d.conn.Transact(ctx, d.dev[0], d.token, "transfer", a.Address(), amount); err != nil {
+		conn, err := d.next(ctx)
+		if err != nil {
 			return err
 		}
+		amount := new(big.Int).Mul(oneToken, big.NewInt(int64(d.flags.transfers)))
+		r, err := conn.Transact(ctx, d.dev[0], d.token, "transfer", a.Address(), amount)
+		if err != nil {
+			return err
+		}
+		d.done(r)
 	}
 	data, err := d.token.ABI.Pack("transfer", recipient(-1), oneToken)
 	if err != nil {
 		return err
 	}
-	full, err := d.conn.Fill(ctx, d.dev[0].Address(), client.Tx{To: &d.token.Address, Data: data})
+	conn, err := d.next(ctx)
+	if err != nil {
+		return err
+	}
+	full, err := conn.Fill(ctx, d.dev[0].Address(), client.Tx{To: &d.token.Address, Data: data})
 	if err != nil {
 		return err
 	}
@@ -150,52 +167,61 @@ func recipient(i int) common.Address {
 	return common.BigToAddress(new(big.Int).Add(big.NewInt(int64(i)), new(big.Int).Lsh(big.NewInt(0x1a11), 100)))
 }
 
-// transfer signs all transfers, sends them and follows the blocks until the last one is in.
+// transfer signs transfers, all of them on one node and half of them in a network, sends them and follows the blocks until the last one is in.
 func (d *demonstration) transfer(ctx context.Context) error {
-	load, err := d.sign(ctx)
+	n := d.flags.transfers
+	if !d.flags.solo {
+		n /= 2
+	}
+	conn, err := d.next(ctx)
 	if err != nil {
 		return err
 	}
-	head, err := d.conn.Head(ctx)
+	load, err := d.sign(ctx, conn, n)
 	if err != nil {
 		return err
 	}
-	out, err := load.send(ctx, d.conn)
+	head, err := conn.Head(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := load.send(ctx, d.conns, conn)
 	if err != nil {
 		return err
 	}
 	v := &d.shown
-	v.Transfers, v.Senders = d.flags.transfers, d.flags.senders
+	v.Transfers, v.Senders = n, d.flags.senders
 	v.Blocks = out.blocks
 	v.Seconds = out.took.Seconds()
-	v.PerSecond = float64(d.flags.transfers) / v.Seconds
+	v.PerSecond = float64(n) / v.Seconds
 	v.LatencyP50, v.LatencyP99 = out.percentile(50), out.percentile(99)
-	return d.checkTransfers(ctx, head.Number.Uint64()+1)
+	d.height = max(d.height, int(out.height))
+	return d.checkTransfers(ctx, conn, head.Number.Uint64()+1, n)
 }
 
 // checkTransfers counts what the chain says happened from block first on.
-func (d *demonstration) checkTransfers(ctx context.Context, first uint64) error {
-	head, err := d.conn.Head(ctx)
+func (d *demonstration) checkTransfers(ctx context.Context, conn *client.Client, first uint64, sent int) error {
+	head, err := conn.Head(ctx)
 	if err != nil {
 		return err
 	}
 	transfers := 0
 	for n := first; n <= head.Number.Uint64(); n++ {
 		block := new(big.Int).SetUint64(n)
-		logs, err := d.conn.Logs(ctx, ethereum.FilterQuery{FromBlock: block, ToBlock: block, Addresses: []common.Address{d.token.Address},
+		logs, err := conn.Logs(ctx, ethereum.FilterQuery{FromBlock: block, ToBlock: block, Addresses: []common.Address{d.token.Address},
 			Topics: [][]common.Hash{{d.token.ABI.Events["Transfer"].ID}}})
 		if err != nil {
 			return err
 		}
 		transfers += len(logs)
-		b, err := d.conn.Block(ctx, block)
+		b, err := conn.Block(ctx, block)
 		if err != nil {
 			return err
 		}
 		d.shown.GasUsed += b.Header.GasUsed
 	}
-	if transfers != d.flags.transfers {
-		return fmt.Errorf("%d transfers were sent and the chain's logs show %d", d.flags.transfers, transfers)
+	if transfers != sent {
+		return fmt.Errorf("%d transfers were sent and the chain's logs show %d", sent, transfers)
 	}
 	return nil
 }
@@ -203,10 +229,15 @@ func (d *demonstration) checkTransfers(ctx context.Context, first uint64) error 
 // notarise puts the document on record, fetches the evidence, writes it to a file, and verifies the file without the node: as it is, and with
 // one byte altered.
 func (d *demonstration) notarise(ctx context.Context) error {
-	r, err := d.conn.Notarise(ctx, d.dev[0], d.evidence, d.document)
+	conn, err := d.next(ctx)
 	if err != nil {
 		return err
 	}
+	r, err := conn.Notarise(ctx, d.dev[0], d.evidence, d.document)
+	if err != nil {
+		return err
+	}
+	d.done(r)
 	proof, err := d.proof(ctx, r)
 	if err != nil {
 		return err
@@ -254,12 +285,47 @@ func (d *demonstration) notarise(ctx context.Context) error {
 	return nil
 }
 
-// proof waits for the block's certificate, which follows the block, and asks for the evidence.
+// proof asks the next node for the evidence, once the block has its certificate there.
 func (d *demonstration) proof(ctx context.Context, r *types.Receipt) (*client.Proof, error) {
-	if err := d.conn.WaitFinal(ctx, r.BlockNumber.Uint64()); err != nil {
+	conn, err := d.next(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return d.conn.Proof(ctx, r.TxHash)
+	return conn.Proof(ctx, r.TxHash)
+}
+
+// compare waits until all nodes have the same last block, final, and fails when they have different ones.
+func (d *demonstration) compare(ctx context.Context) error {
+	v := &d.shown
+	for _, conn := range d.conns {
+		head, err := conn.Head(ctx)
+		if err != nil {
+			return err
+		}
+		d.height = max(d.height, int(head.Number.Int64()))
+	}
+	for i, conn := range d.conns {
+		if err := conn.WaitFinal(ctx, uint64(d.height)); err != nil {
+			return fmt.Errorf("%s: %w", d.nodes.folders[i].name, err)
+		}
+		head, err := conn.Head(ctx)
+		if err != nil {
+			return err
+		}
+		final, err := conn.Finalized(ctx)
+		if err != nil {
+			return err
+		}
+		n := demoNodeView{Name: d.nodes.folders[i].name, RPC: d.nodes.children[i].view.HTTP, Head: head.Number.Uint64(), HeadHash: head.Hash(),
+			Finalized: final.Number.Uint64()}
+		v.Nodes = append(v.Nodes, n)
+		if n.HeadHash != v.Nodes[0].HeadHash {
+			return fmt.Errorf("%s has block %d %s, %s has %d %s", v.Nodes[0].Name, v.Nodes[0].Head, v.Nodes[0].HeadHash, n.Name, n.Head, n.HeadHash)
+		}
+		v.BaseFee = formatAmount(head.BaseFee)
+	}
+	v.Head, v.Finalized = v.Nodes[0].Head, v.Nodes[0].Finalized
+	return nil
 }
 
 func verifyFile(file []byte, trust *client.Trust) (*client.Proven, error) {
@@ -268,41 +334,4 @@ func verifyFile(file []byte, trust *client.Trust) (*client.Proven, error) {
 		return nil, err
 	}
 	return client.Verify(p, trust)
-}
-
-func (v *demoView) text(w io.Writer) {
-	fmt.Fprintf(w, "\nchain\tid %d at %s, block %d, finalized %d\n", v.ChainID, v.RPC, v.Head, v.Finalized)
-	fmt.Fprintf(w, "contracts\tJialingToken %s\n\tEvidence %s\n", v.Token, v.Evidence)
-	fmt.Fprintf(w, "transfers\t%d from %d accounts, all succeeded, in %d blocks\n", v.Transfers, v.Senders, v.Blocks)
-	fmt.Fprintf(w, "throughput\t%.0f transfers/s over %.2f s (sending included, signing not)\n", v.PerSecond, v.Seconds)
-	fmt.Fprintf(w, "latency\tp50 %.0f ms, p99 %.0f ms, from sending to hearing of the durable block\n", v.LatencyP50, v.LatencyP99)
-	fmt.Fprintf(w, "gas\t%d, %d per transfer, base fee %s\n", v.GasUsed, v.GasUsed/uint64(v.Transfers), v.BaseFee)
-	fmt.Fprintf(w, "notarised\t%s, SHA-256 %s\n", v.Document, v.Digest)
-	fmt.Fprintf(w, "proof\t%s (%d bytes) holds offline: signed by %v, %s\n", v.Proof, v.ProofBytes, v.ProvenBy, v.ProvenTime.Format(timeLayout))
-	fmt.Fprintf(w, "altered\t%s: %s\n", v.Alteration, v.Refusal)
-	fmt.Fprintf(w, "took\t%.1f s in all\n", v.TotalSeconds)
-}
-
-// printNext says what to try, on stderr under --json so that stdout stays JSON.
-func (d *demonstration) printNext() {
-	out := d.out
-	if d.json {
-		out = d.err
-	}
-	v := &d.shown
-	fmt.Fprintf(out, `
-The chain keeps serving until Ctrl-C. In another terminal:
-
-  jialing tx send %[2]s transfer %[4]s 5 --abi token --from dev:0 --rpc %[1]s
-  jialing tx show %[5]s --abi evidence --rpc %[1]s
-  jialing proof verify %[6]s --genesis %[7]s --document %[8]s --registry %[3]s
-
-  cast send --rpc-url %[1]s --private-key %[9]s %[4]s --value 1ether
-  cast call --rpc-url %[1]s %[2]s 'balanceOf(address)(uint256)' %[4]s
-
-  viem     createWalletClient({ account: privateKeyToAccount("%[9]s"), transport: http("%[1]s") })
-  Hardhat  networks: { jialing: { type: "http", url: "%[1]s", accounts: ["%[9]s"] } }
-
-That private key is known to everybody: for this demo only.
-`, v.RPC, v.Token, v.Evidence, d.dev[1].Address(), v.NotarisedIn, v.Proof, filepath.Join(d.flags.dir, "genesis.json"), v.Document, d.dev[0].Hex())
 }

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/jialing-chain/jialing/client"
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/node"
+)
+
+// demoFolder is one node of a demo.
+type demoFolder struct {
+	name, dir, httpAddr string
+}
+
+// make prepares the folder and the chain in it; it returns the test accounts and the nodes' folders.
+func (f *demoFlags) make(c *cli) ([]*client.Secp256k1, []demoFolder, error) {
+	// First the ports: with a node of an earlier demo still running, its folder must stay.
+	n := demoValidators
+	if f.solo {
+		n = 1
+	}
+	addrs, p2p, err := f.addresses(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := clearDemo(f.dir, f.fresh); err != nil {
+		return nil, nil, err
+	}
+	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+		return nil, nil, fmt.Errorf("make the folder: %w", err)
+	}
+	if err := writeNew(filepath.Join(f.dir, demoMarker), []byte("jialing demo --fresh replaces this folder\n"), 0o644); err != nil {
+		return nil, nil, err
+	}
+	genesis := genesisFlags{chainID: defaultChainID, name: "demo", fees: string(chain.FeesZero), gasLimit: defaultGasLimit,
+		batchMillis: defaultBatchMillis, dev: true, devAccounts: max(10, f.senders)}
+	if f.solo {
+		g, key, dev, err := buildGenesis(&genesis)
+		if err != nil {
+			return nil, nil, err
+		}
+		return dev, []demoFolder{{"node1", f.dir, addrs[0]}}, node.Init(f.dir, g, key)
+	}
+	return f.makeNetwork(c, genesis, p2p, addrs)
+}
+
+// makeNetwork does what "jialing network create --dev" does.
+func (f *demoFlags) makeNetwork(c *cli, genesis genesisFlags, p2p int, addrs []string) ([]*client.Secp256k1, []demoFolder, error) {
+	_, port, err := net.SplitHostPort(addrs[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	http, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, nil, err
+	}
+	nf := &networkFlags{genesisFlags: genesis, dir: f.dir, validators: len(addrs)}
+	plan, err := planNodes(nf.validators, nil, p2p, http, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	founders, err := nf.founders(plan)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, dev, err := nf.networkGenesis(founders)
+	if err != nil {
+		return nil, nil, err
+	}
+	var folders []demoFolder
+	for i, v := range founders {
+		folders = append(folders, demoFolder{v.name, filepath.Join(f.dir, v.name), addrs[i]})
+	}
+	return dev, folders, c.fillNetwork(f.dir, nf, g, founders, "")
+}
+
+// addresses are where the nodes will serve, from --http.addr on, and the first port for other nodes: all free now.
+func (f *demoFlags) addresses(n int) (out []string, p2p int, err error) {
+	host, text, err := net.SplitHostPort(f.httpAddr)
+	if err != nil {
+		return nil, 0, usagef("--http.addr: %w", err)
+	}
+	http, err := strconv.Atoi(text)
+	if err != nil || http < 0 || http+n-1 > 65535 {
+		return nil, 0, usagef("--http.addr %q: the port must be a number, with %d to follow it", f.httpAddr, n-1)
+	}
+	p2p = defaultP2PPort
+	if http == 0 {
+		if http, err = freePorts(2 * n); err != nil {
+			return nil, 0, err
+		}
+		p2p = http + n
+	}
+	if err := portsFree(host, http, n); err != nil {
+		return nil, 0, err
+	}
+	if n > 1 {
+		if err := portsFree("127.0.0.1", p2p, n); err != nil {
+			return nil, 0, err
+		}
+	}
+	for i := range n {
+		out = append(out, net.JoinHostPort(host, strconv.Itoa(http+i)))
+	}
+	return out, p2p, nil
+}
+
+// portsFree tries to listen on n ports in a row.
+func portsFree(host string, first, n int) error {
+	for i := range n {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(first+i)))
+		if err != nil {
+			return fmt.Errorf("listen on %s: %w", net.JoinHostPort(host, strconv.Itoa(first+i)), err)
+		}
+		if err := l.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freePorts finds n ports in a row on loopback that nobody listens on, below those that the kernel gives to outgoing connections.
+func freePorts(n int) (first int, err error) {
+	for range 100 {
+		first = 10_000 + rand.IntN(20_000)
+		if err = portsFree("127.0.0.1", first, n); err == nil {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("find %d free ports in a row: %w", n, err)
+}
