@@ -2,12 +2,9 @@ package order
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
@@ -98,55 +95,6 @@ func (d *Driver) Verify(ctx context.Context, p *Proposal) error {
 	}
 	d.held.keep(txs)
 	return nil
-}
-
-// askAfter is how long Verify waits for gossip to bring a proposal's transactions before it asks the proposer for them.
-const askAfter = 30 * time.Millisecond
-
-// await returns the proposal's transactions once all are here.
-func (d *Driver) await(ctx context.Context, p *Proposal) (chain.Txs, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.VerifyWait)
-	defer cancel()
-	ask := time.NewTimer(askAfter)
-	defer ask.Stop()
-	fetched := make(chan map[common.Hash]*chain.Tx, 1)
-	asking := false
-	defer func() {
-		cancel()
-		if asking {
-			<-fetched
-		}
-	}()
-	var got map[common.Hash]*chain.Tx
-	for {
-		rung := d.rung()
-		txs, missing := d.node.Pool.Bodies(p.Txs)
-		if len(missing) == 0 || fillIn(txs, p.Txs, got) == 0 {
-			return txs, nil
-		}
-		select {
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil, fmt.Errorf("%w: height %d: %d of %d transactions are unknown, the first is %s", ErrProposal, p.Height, len(missing), len(p.Txs), missing[0])
-			}
-			return nil, fmt.Errorf("order: verify: %w", ctx.Err())
-		case <-ask.C:
-			if d.node.Network == nil {
-				continue
-			}
-			asking = true
-			go func() {
-				found, err := d.fetch(ctx, p.Proposer, missing)
-				if err != nil {
-					d.node.Log.Debug("order: fetch transactions of a proposal", "height", p.Height, "count", len(missing), "err", err)
-				}
-				fetched <- found
-			}()
-		case got = <-fetched:
-			asking = false
-		case <-rung:
-		}
-	}
 }
 
 // follows checks that dec can be the next decision.
