@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -267,7 +268,7 @@ func (b *book) infos() []Info {
 	out := make([]Info, 0, len(b.records))
 	for _, r := range b.records {
 		r.heal(now)
-		i := Info{Peer: r.peer, Address: r.address, Member: r.member, Score: int(r.score), BannedUntil: r.bannedTil, LastError: r.lastError,
+		i := Info{Peer: r.peer, Address: r.address, Member: r.member, Score: int(math.Round(r.score)), BannedUntil: r.bannedTil, LastError: r.lastError,
 			Sent: r.sent.Load(), Received: r.received.Load(), Dropped: r.dropped.Load()}
 		if i.Address == "" {
 			for _, a := range []string{r.static, r.listed, r.announced} {

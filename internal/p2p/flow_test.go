@@ -16,7 +16,7 @@ import (
 
 // TestPriority: a vote overtakes a backlog of bulk, though the bulk was queued first and its reader is slow.
 func TestPriority(t *testing.T) {
-	const backlog = 40
+	const backlog = 16
 	gate := make(chan struct{})
 	a, b := pair(t, options{}, options{slow: func(r received) {
 		if r.protocol == "bulk" {
@@ -36,20 +36,20 @@ func TestPriority(t *testing.T) {
 
 // TestPriorityOnTheWire: with everything flowing, a vote passes by bulk that waits.
 func TestPriorityOnTheWire(t *testing.T) {
-	const backlog = 60
+	const backlog = 40
 	a, b := pair(t, options{}, options{})
 	for range backlog {
 		require.True(t, a.net.Send(b.id(), "bulk", make([]byte, 1<<20)))
 	}
-	for i := range 20 {
+	for i := range 10 {
 		require.True(t, a.net.Send(b.id(), "votes", []byte{byte(i)}))
 	}
 	before, seen := 0, 0
-	for range backlog + 20 {
+	for range backlog + 10 {
 		if r := b.next(); r.protocol == "votes" {
 			require.Equal(t, []byte{byte(seen)}, r.msg, "in order")
 			seen++
-		} else if seen < 20 {
+		} else if seen < 10 {
 			before++
 		}
 	}
