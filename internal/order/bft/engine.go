@@ -3,6 +3,7 @@ package bft
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -44,6 +45,8 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 	}
 	var upTo uint64 // as far as the peers are
 	var at viewAt
+	var gaveUpAt uint64
+	var gaveUps int
 	for ctx.Err() == nil {
 		last, set, err := h.Sync(ctx, upTo)
 		if err != nil {
@@ -61,13 +64,26 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 			return err
 		}
 		at, err = s.run(ctx)
-		if err != nil {
+		switch height := s.height(); {
+		case err == nil:
+			upTo = max(height, 1) // the session has synced if it had to; 0 would ask the peers again
+		case errors.Is(err, errGaveUp) && ctx.Err() == nil && (height > gaveUpAt || gaveUps < maxGaveUps):
+			if height > gaveUpAt {
+				gaveUpAt, gaveUps = height, 0
+			}
+			gaveUps++
+			e.log.Error("beginning again from the ledger", "height", height, "err", err)
+			upTo = 0
+		default:
 			return order.Ended(ctx, fmt.Errorf("bft: %w", err))
 		}
-		upTo = max(s.height(), 1) // the session has synced if it had to; 0 would ask the peers again
 	}
 	return nil
 }
+
+// maxGaveUps is how often the library may give up at one height before that ends the run: messages that come at the wrong moment can lead it to
+// what it thinks cannot be, and do so once; a broken invariant does it every time.
+const maxGaveUps = 3
 
 // self is this node's member of set, or nil.
 func (e *Engine) self(set chain.ValidatorSet) *chain.Validator {

@@ -310,8 +310,9 @@ func (s *session) checkViewData(d *smartbftprotos.SignedViewData) (view uint64, 
 func (s *session) judgeChange(h heldBack, view uint64, key passedKey) verdict {
 	in := &s.intake
 	now := in.changeView.Load()
+	entered, _, _ := s.where()
 	switch {
-	case view < now:
+	case view < now, view <= entered:
 		return drop
 	case view > now && time.Since(h.at) < s.e.cfg.viewChangeTimeout():
 		return hold

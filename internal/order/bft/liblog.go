@@ -68,9 +68,12 @@ func (l libraryLog) Errorf(format string, args ...any) { l.write(format, args) }
 
 // Panicf implements the library's Logger. It must not return, and must not end the process: the session ends with the error, and the goroutine.
 func (l libraryLog) Panicf(format string, args ...any) {
-	l.s.finish(errors.Join(errors.New("the consensus library gave up"), fmt.Errorf(format, args...)))
+	l.s.finish(fmt.Errorf("%w: %w", errGaveUp, fmt.Errorf(format, args...)))
 	runtime.Goexit()
 }
+
+// errGaveUp: the library found what it thinks cannot be.
+var errGaveUp = errors.New("the consensus library gave up")
 
 func (l libraryLog) write(format string, args []any) {
 	if l.s.e.log.Enabled(context.Background(), slog.LevelDebug) {

@@ -25,21 +25,17 @@ func (s *session) AssembleProposal(metadata []byte, _ [][]byte) types.Proposal {
 		return none
 	}
 	s.mu.Lock()
-	p, last := s.stash, s.last
-	s.stash = nil
+	p := s.stash
+	s.stash, s.proposed = nil, md.LatestSequence
 	s.mu.Unlock()
-	if p == nil || p.Height != md.LatestSequence {
-		if p, err = s.host.Build(s.ctx, last); err != nil {
-			if s.ctx.Err() == nil {
-				s.finish(err)
-			}
-			return none
-		}
+	if p == nil || p.Height != md.LatestSequence { // its ticket should have been taken back; proposing nothing would stop the view
+		s.finish(nil)
+		return none
 	}
 	hash := p.Hash(s.e.cfg.Suite)
 	s.bodies.put(hash, p, p.Encode())
 	s.mu.Lock()
-	s.proposed, s.own = p.Height, hash
+	s.own = hash
 	s.mu.Unlock()
 	return types.Proposal{Header: hash[:], Metadata: metadata}
 }
@@ -96,9 +92,7 @@ func (s *session) RequestsFromProposal(p types.Proposal) []types.RequestInfo {
 	if s.ticket == 0 || !bytes.Equal(s.own[:], p.Header) {
 		return nil
 	}
-	info := ticketInfo(s.ticket)
-	s.ticket = 0
-	return []types.RequestInfo{info}
+	return []types.RequestInfo{ticketInfo(s.ticket)}
 }
 
 // tickSize is the size of the library's requests, which are ours alone.

@@ -45,6 +45,7 @@ func (s *session) propose() {
 			continue
 		}
 		ticket++
+		s.dropTicket() // a decided one's is gone already
 		s.mu.Lock()
 		ready := s.leader == s.me && !s.changing && s.proposed < p.Height
 		if ready {

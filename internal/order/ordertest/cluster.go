@@ -156,10 +156,22 @@ func (c *cluster) submit(from, to int) {
 	}
 }
 
+// alive fails when a node ended by itself.
+func (c *cluster) alive() {
+	c.Helper()
+	for _, n := range c.nodes {
+		if n.up && len(n.result) > 0 {
+			require.NoError(c, n.ended(), "node %d", n.ID)
+			c.Fatalf("node %d ended", n.ID)
+		}
+	}
+}
+
 // eventually waits, in virtual time, for cond.
 func (c *cluster) eventually(cond func() bool, what string) {
 	c.Helper()
 	for deadline := time.Now().Add(c.engine.Settle); !cond(); time.Sleep(time.Millisecond) {
+		c.alive()
 		require.True(c, time.Now().Before(deadline), "not in %s: %s", c.engine.Settle, what)
 	}
 }

@@ -165,7 +165,7 @@ func testLossy(t *testing.T, e Engine) {
 			w.loss, w.double, w.shuffle = 0.05*float64(seed), 0.1, 0.3
 		})
 		c.start()
-		n := c.load(0, 5*time.Second)
+		n := c.load(0, 3*time.Second)
 		start := time.Now()
 		c.decided(n)
 		t.Logf("%.0f %% loss: %d decisions, the last %s after the load", 5*float64(seed), c.height(), time.Since(start))
