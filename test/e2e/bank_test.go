@@ -367,3 +367,34 @@ func ask(c *rpc.Client, out any, method string, args ...any) error {
 	defer cancel()
 	return c.CallContext(ctx, out, method, args...)
 }
+
+// TestBankModel shows what the model refuses: reads that miss an acknowledged payment, that show one which nobody made, or that go back.
+func TestBankModel(t *testing.T) {
+	paid := books{}
+	for i := range paid {
+		paid[i].Balance = middle
+	}
+	unpaid := paid
+	paid[0] = account{middle - 5, 1}
+	paid[1].Balance += 5
+	pay := func(call, end int64) porcupine.Operation {
+		return porcupine.Operation{Input: payment{from: 0, to: 1, amount: 5}, Call: call, Return: end}
+	}
+	read := func(b books, call, end int64) porcupine.Operation {
+		return porcupine.Operation{Output: b, Call: call, Return: end}
+	}
+	for name, c := range map[string]struct {
+		history []porcupine.Operation
+		fine    bool
+	}{
+		"seen after it was acknowledged":   {[]porcupine.Operation{pay(0, 10), read(paid, 11, 20)}, true},
+		"either while it is under way":     {[]porcupine.Operation{pay(0, 10), read(unpaid, 1, 4), read(paid, 5, 20)}, true},
+		"lost after it was acknowledged":   {[]porcupine.Operation{pay(0, 10), read(unpaid, 11, 20)}, false},
+		"gone again":                       {[]porcupine.Operation{pay(0, 30), read(paid, 1, 4), read(unpaid, 5, 20)}, false},
+		"nobody made it":                   {[]porcupine.Operation{read(paid, 0, 10)}, false},
+		"made twice":                       {[]porcupine.Operation{pay(0, 10), pay(11, 20)}, false},
+		"a reader after another sees less": {[]porcupine.Operation{pay(0, 5), read(paid, 6, 10), read(unpaid, 11, 20)}, false},
+	} {
+		require.Equal(t, c.fine, porcupine.CheckOperations(bankModel, c.history), name)
+	}
+}
