@@ -112,8 +112,8 @@ func ruleNoQuorum(f *facts) []finding {
 	up := f.reachableValidators()
 	missing := f.missingValidators(s, up)
 	if len(s.Validators)-len(missing) < s.Quorum {
-		return []finding{{broken, "no_quorum", fmt.Sprintf("no blocks can be made: %d of %d validators are up, %d must be. Missing: %s", len(up), len(s.Validators), s.Quorum,
-			strings.Join(missing, ", ")), f.whyMissing(), "Bring back at least " + plural(s.Quorum-len(s.Validators)+len(missing), "validator") +
+		return []finding{{broken, "no_quorum", fmt.Sprintf("no quorum, so no blocks: %s missing (%d of %d validators are up, %d must be)", strings.Join(missing, ", "), len(up),
+			len(s.Validators), s.Quorum), f.whyMissing(), "Bring back at least " + plural(s.Quorum-len(s.Validators)+len(missing), "validator") +
 			" of those missing: start it, or repair the network between. Nothing is lost meanwhile; blocks go on by themselves."}}
 	}
 	// Enough are up, but do they reach each other?

@@ -161,7 +161,7 @@ func TestDoctor(t *testing.T) {
 				s.down(3)
 				s.nodes = s.nodes[:2]
 			},
-			want: []string{"error no_quorum"}, cause: "2 of 4 validators are up, 3 must be. Missing: node3, node4", evidence: "node4 at 10.0.0.4:30301: connection refused",
+			want: []string{"error no_quorum"}, cause: "no quorum, so no blocks: node3, node4 missing (2 of 4 validators are up, 3 must be)", evidence: "node4 at 10.0.0.4:30301: connection refused",
 			remedy: "at least 1 validator of those",
 		},
 		"a partition in halves": {

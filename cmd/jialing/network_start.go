@@ -211,7 +211,7 @@ func (c *cli) awaitReady(ctx context.Context, all []*nodeFolder, started []*back
 			return fmt.Errorf("%w:\n  %s", errNotReady, text)
 		}
 		if text != told && told != "" {
-			c.say("waiting: %s", strings.Join(missing, "; "))
+			c.say("waiting: %s", shortly(missing))
 		}
 		told = text
 		select {
@@ -222,6 +222,15 @@ func (c *cli) awaitReady(ctx context.Context, all []*nodeFolder, started []*back
 		case <-tick.C:
 		}
 	}
+}
+
+// shortly is a line's worth of what is missing; the error at the end has all of it.
+func shortly(missing []string) string {
+	short := make([]string, len(missing))
+	for i, m := range missing {
+		short[i], _, _ = strings.Cut(m, ";")
+	}
+	return strings.Join(short, "; ")
 }
 
 func hasStarted(started []*background, n *nodeFolder) *background {

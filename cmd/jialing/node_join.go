@@ -133,7 +133,7 @@ func (c *cli) printJoin(f *joinFlags, g *chain.Genesis, public []byte, cfg *node
 		fmt.Fprintf(w, "folder\t%s\nchain\t%s, id %d\ngenesis\t%s\n", v.Dir, v.Name, v.ChainID, v.Genesis)
 		fmt.Fprintf(w, "public key\t%s\nother nodes\tlistens on %s\n", v.PublicKey, v.Listen)
 		fmt.Fprintf(w, "\nnext:\tjialing start --dir %s\n", v.Dir)
-		fmt.Fprintf(w, "\nIt follows the chain. The validators can make it one of them by vote: each of them runs\n")
-		fmt.Fprintf(w, "  jialing validator add --help\n")
+		fmt.Fprintf(w, "\nIt follows the chain. To make it a validator, give it an account (jialing account new) and let a quorum of the validators each run:\n")
+		fmt.Fprintf(w, "  jialing validator add %s ACCOUNT NAME --endpoint HOST:PORT --from THEIR-ACCOUNT\n", v.PublicKey)
 	})
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,6 +100,14 @@ type peerStatus struct {
 	Dropped       uint64             `json:"dropped"`
 }
 
+// rank puts validators first, by number.
+func (p *peerStatus) rank() chain.ValidatorID {
+	if p.Validator == nil {
+		return math.MaxUint64
+	}
+	return *p.Validator
+}
+
 // label is what people call the peer: its name, its validator number, or the beginning of its key.
 func (p *peerStatus) label() string {
 	if p.Name == "" && p.Validator == nil {
@@ -143,6 +154,7 @@ func probe(ctx context.Context, url string) *answer {
 	if a.err = errors.Join(err, batch[0].Error, batch[1].Error); a.err == nil {
 		a.status = status
 	}
+	slices.SortStableFunc(a.peers, func(a, b peerStatus) int { return cmp.Compare(a.rank(), b.rank()) })
 	return a
 }
 

@@ -83,7 +83,7 @@ Exit codes: 0 it was done, 1 it failed, 2 it was asked for wrongly.`,
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON instead of text")
-	root.AddCommand(c.initCommand(), c.startCommand(), c.networkCommand(), c.nodeCommand(), c.doctorCommand(), c.demoCommand(),
+	root.AddCommand(c.initCommand(), c.startCommand(), c.networkCommand(), c.nodeCommand(), c.statusCommand(), c.doctorCommand(), c.demoCommand(),
 		c.accountCommand(), c.txCommand(), c.blockCommand(), c.validatorCommand(), c.proofCommand(), c.dbCommand(), c.versionCommand())
 	root.InitDefaultCompletionCmd()
 	checkArguments(root)
