@@ -125,10 +125,11 @@ type Node struct {
 	// GenesisHash is the suite's hash of block 0's header.
 	GenesisHash crypto.Hash
 	Suite       crypto.Suite
-	ID          chain.ValidatorID
-	Key         crypto.PrivateKey
-	Pool        Pool
-	Ledger      Ledger
+	// ID is this node's number where no validator set names its key.
+	ID     chain.ValidatorID
+	Key    crypto.PrivateKey
+	Pool   Pool
+	Ledger Ledger
 	// Network is nil where there are no other nodes.
 	Network Network
 	// Sets says which validators order and attest a height; nil: the genesis' for ever.

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -16,7 +17,7 @@ func (d *Driver) Build(ctx context.Context, parent *chain.Decision) (*Proposal, 
 		return nil, err
 	}
 	c := d.node.Genesis.Consensus
-	p := &Proposal{Height: 1, Proposer: d.node.ID, TimeMillis: max(d.nowMillis(), d.node.Genesis.TimeMillis)}
+	p := &Proposal{Height: 1, Proposer: d.self(), TimeMillis: max(d.nowMillis(), d.node.Genesis.TimeMillis)}
 	if parent != nil {
 		p.Height, p.Parent, p.TimeMillis = parent.Height+1, parent.Hash(d.node.Suite), max(d.nowMillis(), parent.TimeMillis)
 	}
@@ -28,6 +29,17 @@ func (d *Driver) Build(ctx context.Context, parent *chain.Decision) (*Proposal, 
 	p.Txs = txs.Hashes()
 	d.held.keep(txs)
 	return p, nil
+}
+
+// self is this node's number in the set of the next height, which names it by its key; where it does not, the configured one.
+func (d *Driver) self() chain.ValidatorID {
+	key := d.node.Key.Public().Bytes()
+	for _, v := range *d.set.Load() {
+		if bytes.Equal(v.PublicKey, key) {
+			return v.ID
+		}
+	}
+	return d.node.ID
 }
 
 // fill waits until the batch is full or its first transaction has waited for the batch time.

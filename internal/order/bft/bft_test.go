@@ -1,6 +1,8 @@
 package bft_test
 
 import (
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -24,5 +26,21 @@ func TestContract(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	ordertest.RunFaults(t, ordertest.Engine{Nodes: 4, Settle: 30 * time.Second, New: engine}, 4*time.Second, 10)
+	ordertest.RunFaults(t, ordertest.Engine{Nodes: 4, Settle: 30 * time.Second, New: engine}, 4*time.Second, seeds())
+}
+
+// seeds is how many random histories are tried: ORDERTEST_SEEDS for a long search.
+func seeds() int {
+	if n, err := strconv.Atoi(os.Getenv("ORDERTEST_SEEDS")); err == nil {
+		return n
+	}
+	return 8
+}
+
+func TestByzantine(t *testing.T) {
+	ordertest.RunByzantine(t, ordertest.Engine{Nodes: 4, Settle: 30 * time.Second, New: engine}, 5*time.Second)
+}
+
+func TestMembership(t *testing.T) {
+	ordertest.RunMembership(t, ordertest.Engine{Nodes: 4, Settle: 30 * time.Second, New: engine})
 }

@@ -88,7 +88,6 @@ func (s *session) build(empty bool) *order.Proposal {
 	if len(p.Txs) == 0 && !empty {
 		return nil
 	}
-	p.Proposer = s.me
 	return p
 }
 
