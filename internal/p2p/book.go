@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -37,12 +38,13 @@ type book struct {
 // record is one peer's. Its fields belong to the book's mutex, the counters to everyone.
 type record struct {
 	peer chain.Peer
-	// member and configured peers have room reserved.
-	member, configured bool
+	// member, configured and found peers have room reserved; found are those that answered at a configured address.
+	member, configured, found bool
 	// endpoints to dial: the configuration's, the members' list's, the peer's own announcement.
 	static, listed, announced string
 
-	conn      *conn
+	conn      *conn  // nil when not connected
+	last      *conn  // the latest one, which may still be ending
 	address   string // last connected at, or tried at
 	heard     time.Time
 	score     float64
@@ -52,6 +54,8 @@ type record struct {
 
 	sent, received, dropped atomic.Uint64
 }
+
+func (r *record) reserved() bool { return r.member || r.configured || r.found }
 
 // event is a connection that came or went.
 type event struct {
@@ -111,7 +115,11 @@ func (b *book) prune() {
 	}
 	var oldest *record
 	for _, r := range b.records {
-		if !r.member && !r.configured && r.conn == nil && (oldest == nil || r.heard.Before(oldest.heard)) {
+		if r.reserved() || r.conn != nil {
+			continue
+		}
+		// Who is banned stays before who is not: a crowd of new keys does not wash off a ban.
+		if oldest == nil || cmp.Or(r.bannedTil.Compare(oldest.bannedTil), r.heard.Compare(oldest.heard)) < 0 {
 			oldest = r
 		}
 	}
@@ -209,13 +217,14 @@ func (b *book) failed(p chain.Peer, address, why string) (news bool) {
 	return news
 }
 
-// enter makes c the connection of its peer. The one before it, if any, ends and c waits for it.
-func (b *book) enter(c, before *conn) {
+// enter makes c the connection of its peer. The one before it, if there still is any, ends. Called with mu held.
+func (b *book) enter(c *conn) {
 	r := c.record
-	if before != nil {
-		b.events = append(b.events, event{before, false})
+	if r.conn != nil {
+		r.conn.end(errReplaced, codeTwice)
+		b.events = append(b.events, event{r.conn, false})
 	}
-	c.before = before
+	c.before, r.last = r.last, c
 	r.conn, r.address, r.heard, r.lastError = c, c.address, b.now(), ""
 	b.publish(func(live map[chain.Peer]*conn) { live[c.peer] = c })
 	b.events = append(b.events, event{c, true})
@@ -305,7 +314,7 @@ func (b *book) isReserved(p chain.Peer) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.records[p]
-	return r != nil && (r.member || r.configured)
+	return r != nil && r.reserved()
 }
 
 // rumoured notes where a peer is said to be, if nothing better is known.

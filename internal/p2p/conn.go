@@ -23,6 +23,8 @@ type conn struct {
 	net     *Network
 	peer    chain.Peer
 	inbound bool
+	// wanted tells that the configuration names the address, whoever is there.
+	wanted bool
 	// address is what was dialled, or where the connection came from.
 	address string
 	mux     transport.CapableConn
@@ -36,7 +38,7 @@ type conn struct {
 	outboxes          map[string]*outbox
 	asking, answering map[string]chan struct{}
 	work              sync.WaitGroup // streams
-	before            *conn          // the connection that this one replaces; nil for most
+	before            *conn          // the peer's previous connection, whose end run waits for; nil after that
 	ready             chan struct{}  // closed when watchers know of the connection
 	closing           chan struct{}  // closed by end
 	done              chan struct{}
@@ -47,6 +49,15 @@ type conn struct {
 	streams map[string]*incoming
 	again   map[string]chan struct{}
 }
+
+// way is how a connection came about.
+type way int
+
+const (
+	fromPeer  way = iota // the peer dialled
+	toPeer               // we dialled, a peer that we know by key
+	toAddress            // we dialled an address of the configuration
+)
 
 // errEnded is returned by writers whose connection is no more.
 var errEnded = errors.New("connection has ended")
@@ -62,12 +73,12 @@ const (
 // byeTime bounds how long the last frame may take: a peer that does not read is not waited for.
 const byeTime = 300 * time.Millisecond
 
-func (n *Network) newConn(mux transport.CapableConn, address string, inbound bool) (*conn, error) {
+func (n *Network) newConn(mux transport.CapableConn, address string, how way) (*conn, error) {
 	peer, err := peerOf(mux.RemotePublicKey())
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{net: n, peer: peer, inbound: inbound, address: address, mux: mux, since: n.now(),
+	c := &conn{net: n, peer: peer, inbound: how == fromPeer, wanted: how == toAddress, address: address, mux: mux, since: n.now(),
 		ready: make(chan struct{}), closing: make(chan struct{}), done: make(chan struct{}),
 		outboxes: make(map[string]*outbox, len(n.protocols)), asking: make(map[string]chan struct{}), answering: make(map[string]chan struct{}),
 		streams: make(map[string]*incoming), again: make(map[string]chan struct{})}
@@ -90,7 +101,8 @@ func (c *conn) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer close(c.done)
 	if c.before != nil {
-		<-c.before.done
+		<-c.before.done // a peer's messages are handled one at a time
+		c.before = nil
 	}
 	for _, o := range c.outboxes {
 		c.work.Go(func() { o.run(ctx) })

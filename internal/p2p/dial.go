@@ -135,7 +135,11 @@ func (t *target) dial(ctx context.Context, attempt int) (chain.Peer, error) {
 		}
 		return "", err
 	}
-	c, err := t.net.greet(ctx, mux, address, false)
+	how := toPeer
+	if t.key == "" {
+		how = toAddress
+	}
+	c, err := t.net.greet(ctx, mux, address, how)
 	if c == nil {
 		return "", err
 	}

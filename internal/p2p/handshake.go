@@ -22,6 +22,14 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.text }
 
+// encode is what the peer is told; nil is welcome. It knows the words for a verdict itself and has its own for another chain.
+func (r *refusal) encode() []byte {
+	if r == nil {
+		return encodeVerdict(welcome, "")
+	}
+	return encodeVerdict(r.verdict, "")
+}
+
 // errReplaced is why a connection ends when both sides have dialled.
 var errReplaced = errors.New("another connection to the same node is kept")
 
@@ -32,8 +40,8 @@ const askTime = 2 * time.Second
 //
 // The dialler says hello, the listener answers with its own hello and verdict, the dialler with its verdict. So each side has judged the other, and
 // knows what the other found, before either sends a message.
-func (n *Network) greet(ctx context.Context, mux transport.CapableConn, address string, inbound bool) (*conn, error) {
-	c, err := n.newConn(mux, address, inbound)
+func (n *Network) greet(ctx context.Context, mux transport.CapableConn, address string, how way) (*conn, error) {
+	c, err := n.newConn(mux, address, how)
 	if err != nil {
 		_ = mux.CloseWithError(codeRefused)
 		return nil, err
@@ -41,7 +49,7 @@ func (n *Network) greet(ctx context.Context, mux transport.CapableConn, address 
 	ctx, cancel := context.WithTimeout(ctx, helloTime)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = c.metered.Conn.Close() })
-	if inbound {
+	if c.inbound {
 		err = n.answerHello(ctx, c)
 	} else {
 		err = n.sayHello(ctx, c)
@@ -72,18 +80,14 @@ func (n *Network) sayHello(ctx context.Context, c *conn) error {
 	}
 	// Our own judgement comes first: it names the other chain.
 	if err := n.refuse(c, n.judge(ctx, c, false)); err != nil {
-		_ = c.write(0, stream, appendFrame(nil, encodeVerdict(err.verdict, err.text)))
+		_ = c.write(0, stream, appendFrame(nil, err.encode()))
 		return err
 	}
 	if err := n.readVerdict(c, r); err != nil {
 		return err
 	}
 	ours := n.refuse(c, n.judge(ctx, c, true))
-	v, text := welcome, ""
-	if ours != nil {
-		v, text = ours.verdict, ours.text
-	}
-	if err := c.write(0, stream, appendFrame(nil, encodeVerdict(v, text))); err != nil && ours == nil {
+	if err := c.write(0, stream, appendFrame(nil, ours.encode())); err != nil && ours == nil {
 		c.end(fmt.Errorf("hello: %w", err), codeRefused)
 		return nil // it is in the book: it ends like any other
 	}
@@ -110,12 +114,8 @@ func (n *Network) answerHello(ctx context.Context, c *conn) error {
 	if err := c.readHello(r); err != nil {
 		return err
 	}
-	v, text := welcome, ""
 	ours := n.refuse(c, n.judge(ctx, c, false))
-	if ours != nil {
-		v, text = ours.verdict, ours.text
-	}
-	if err := c.write(0, stream, appendFrame(appendFrame(nil, n.hello.encode()), encodeVerdict(v, text))); err != nil {
+	if err := c.write(0, stream, appendFrame(appendFrame(nil, n.hello.encode()), ours.encode())); err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
 	// Read what the peer says even when it is refused: closing at once could throw our answer away before it is read.
@@ -198,7 +198,6 @@ func (n *Network) judge(ctx context.Context, c *conn, commit bool) verdict {
 			return oneKey
 		}
 		unsure.end(fmt.Errorf("peer came back from %s as a new process", c.address), codeTwice)
-		n.book.leave(unsure)
 	}
 }
 
@@ -225,7 +224,7 @@ func (b *book) judge(n *Network, c *conn, commit bool) (v verdict, unsure *conn)
 	before := r.conn
 	switch {
 	case before == nil:
-		if !r.member && !r.configured && b.strangers() >= n.cfg.MaxPeers {
+		if !r.reserved() && !c.wanted && b.strangers() >= n.cfg.MaxPeers {
 			return full, nil
 		}
 	case before.ended():
@@ -238,13 +237,11 @@ func (b *book) judge(n *Network, c *conn, commit bool) (v verdict, unsure *conn)
 		return welcome, nil
 	}
 	c.record = r
+	r.found = r.found || c.wanted
 	if e := reachableAt(c); e != "" {
 		r.announced = e
 	}
-	if before != nil {
-		before.end(errReplaced, codeTwice)
-	}
-	b.enter(c, before)
+	b.enter(c)
 	n.work.Go(c.run)
 	return welcome, nil
 }
@@ -252,7 +249,7 @@ func (b *book) judge(n *Network, c *conn, commit bool) (v verdict, unsure *conn)
 // strangers counts the connected peers that have no room reserved. Called with mu held.
 func (b *book) strangers() (count int) {
 	for _, r := range b.records {
-		if r.conn != nil && !r.member && !r.configured {
+		if r.conn != nil && !r.reserved() {
 			count++
 		}
 	}

@@ -89,6 +89,7 @@ func TestGarbageInsteadOfHandshake(t *testing.T) {
 		require.NoError(t, err)
 		_, err = raw.Write([]byte(garbage))
 		require.NoError(t, err)
+		require.NoError(t, raw.(*net.TCPConn).CloseWrite())
 		require.NoError(t, raw.SetReadDeadline(time.Now().Add(patience)))
 		_, err = io.Copy(io.Discard, raw) // ends when the victim has closed
 		require.False(t, isTimeout(err), "%v", err)
@@ -274,7 +275,7 @@ func TestBan(t *testing.T) {
 	v.victim.awaitChange(v.hostile.id(), false)
 	v.hostile.awaitChange(v.victim.id(), false)
 	require.Equal(t, "peer has banned this node", ended.ending())
-	eventually(t, "a refusal", func() bool { return v.hostile.info(v.victim.id()).LastError == "peer refuses this node: banned here: banned here" })
+	eventually(t, "a refusal", func() bool { return v.hostile.info(v.victim.id()).LastError == "peer refuses this node: banned here" })
 	require.False(t, v.victim.net.Send(v.hostile.id(), "votes", nil))
 	v.peaceful()
 
@@ -293,7 +294,7 @@ func refusedNow(t *testing.T, a, b *node) verdict {
 	defer cancel()
 	mux, err := a.net.channel.dial(ctx, b.net.Address(), b.id())
 	require.NoError(t, err)
-	_, err = a.net.greet(ctx, mux, b.net.Address(), false)
+	_, err = a.net.greet(ctx, mux, b.net.Address(), toPeer)
 	var r *refusal
 	require.ErrorAs(t, err, &r)
 	return r.verdict

@@ -111,17 +111,20 @@ const messageCost = 32
 // admit makes in the stream of its protocol, after the reader of an earlier one has ended: a peer's messages are handled one at a time.
 func (c *conn) admit(p *spoken, in *incoming) (refused network.StreamErrorCode) {
 	for {
-		if p.protocol.MembersOnly && !c.net.book.isMember(c.peer) {
-			return codeNotMember
-		}
 		c.mu.Lock()
 		earlier := c.streams[p.protocol.Name]
 		if earlier == nil {
 			c.streams[p.protocol.Name] = in
-			c.mu.Unlock()
-			return 0
 		}
 		c.mu.Unlock()
+		if earlier == nil {
+			// Asked when expel can see the stream, so that no change of members falls between.
+			if p.protocol.MembersOnly && !c.net.book.isMember(c.peer) {
+				c.dismiss(p, in)
+				return codeNotMember
+			}
+			return 0
+		}
 		_ = earlier.stream.ResetWithError(codeReplaced)
 		<-earlier.done
 	}

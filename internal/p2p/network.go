@@ -266,13 +266,13 @@ func (n *Network) accept(ctx context.Context, l transport.Listener) error {
 		select {
 		case n.greeting <- struct{}{}:
 		default:
-			go mux.Close() // more handshakes than places: whoever it is comes again
+			n.work.Go(func() { _ = mux.Close() }) // more handshakes than places: whoever it is comes again
 			continue
 		}
 		n.work.Go(func() {
 			defer func() { <-n.greeting }()
 			address := net.JoinHostPort(hostOf(mux), portOf(mux))
-			c, err := n.greet(ctx, mux, address, true)
+			c, err := n.greet(ctx, mux, address, fromPeer)
 			var r *refusal
 			if errors.As(err, &r) && c.peer != n.self && r.verdict != already {
 				n.unreachable(c.peer, address, r.text)

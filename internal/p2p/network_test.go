@@ -234,7 +234,7 @@ func TestRoom(t *testing.T) {
 	a.awaitChange(stranger.id(), true)
 	second := start(t, options{config: dials})
 	eventually(t, "the second stranger's reason", func() bool {
-		return second.info(a.id()).LastError == "peer refuses this node: no room for more peers: no room for more peers"
+		return second.info(a.id()).LastError == "peer refuses this node: no room for more peers"
 	})
 	member := newKey(t)
 	a.net.SetMembers(map[chain.Peer]string{peerWith(member): ""})
@@ -245,6 +245,10 @@ func TestRoom(t *testing.T) {
 	stranger.stop()
 	a.awaitChange(stranger.id(), false)
 	a.awaitChange(second.id(), true)
+
+	// A configured address is the operator's wish, whoever is there.
+	crowded := start(t, options{config: func(c *Config) { c.MaxPeers, c.Peers = 0, []string{stranger.net.Address(), second.net.Address()} }})
+	crowded.awaitChange(second.id(), true)
 }
 
 // TestDiscovery: two nodes that know a third find each other, and only if they want to.
