@@ -108,26 +108,37 @@ func ruleNoLeader(f *facts) []finding {
 	})
 }
 
-// manyChanges of the leader in ten minutes are more than one fault explains.
-const manyChanges = 3
+// manyChanges of the leader in changesTime are more than one fault explains.
+const (
+	manyChanges = 3
+	changesTime = 10 * time.Minute
+)
+
+// changeRate is how many changes of the leader the node saw per changesTime since it started; a young node counts as one of that age.
+func (s *nodeStatus) changeRate() float64 {
+	up := time.Duration(s.Now-s.StartedAt) * time.Millisecond
+	return float64(s.LeaderChanges) * changesTime.Minutes() / max(up, changesTime).Minutes()
+}
 
 func ruleLeaderChanges(f *facts) []finding {
-	var worst *nodeFacts
+	var worst *nodeStatus
+	var who string
 	moving := false
 	for _, n := range f.nodes {
 		s := n.now()
 		if s == nil {
 			continue
 		}
-		if worst == nil || s.LeaderChanges > worst.now().LeaderChanges {
-			worst = n
+		if worst == nil || s.changeRate() > worst.changeRate() {
+			worst, who = s, n.name
 		}
 		moving = moving || n.before() != nil && n.before().View != s.View
 	}
-	if worst == nil || (worst.now().LeaderChanges < manyChanges && !moving) {
+	if worst == nil || (worst.changeRate() < manyChanges && !moving) {
 		return nil
 	}
-	evidence := fmt.Sprintf("%s saw %d changes in ten minutes, now view %d", worst.name, worst.now().LeaderChanges, worst.now().View)
+	up := time.Duration(worst.Now-worst.StartedAt) * time.Millisecond
+	evidence := fmt.Sprintf("%s saw %s in %s, now view %d", who, plural(worst.LeaderChanges, "change"), ago(up), worst.View)
 	if moving {
 		evidence += "; it changed while the doctor watched"
 	}

@@ -38,7 +38,7 @@ func healthyAnswer(i int) *answer {
 	leader, me := chain.ValidatorID(1), chain.ValidatorID(i+1)
 	st := &nodeStatus{Version: "v1", Chain: "c", ChainID: 5, Engine: chain.BFT, PublicKey: []byte(testKey(i)), Validator: &me, Name: fmt.Sprintf("node%d", i+1),
 		Quorum: 3, Ordered: 100, Executed: 100, Durable: 100, Finalized: 100, Leader: &leader, LeaderName: "node1", Peers: 3,
-		StartedAt: int64(i + 1), Now: doctorNow.UnixMilli()}
+		StartedAt: doctorNow.UnixMilli() - 300_000 + int64(i), Now: doctorNow.UnixMilli()}
 	st.Pool.Max, st.Disk.Free, st.Disk.Reserve = 1000, 100<<30, 256<<20
 	a := &answer{url: fmt.Sprintf("http://node%d", i+1), status: st, asked: doctorNow, took: 2 * time.Millisecond}
 	for j := range 4 {
@@ -323,7 +323,13 @@ func TestDoctor(t *testing.T) {
 		},
 		"leaders change": {
 			harm: func(s *sick) { s.nodes[1].second.status.LeaderChanges = 5 },
-			want: []string{"warning leader_changes"}, evidence: "node2 saw 5 changes in ten minutes",
+			want: []string{"warning leader_changes"}, evidence: "node2 saw 5 changes in 5m0s",
+		},
+		"leaders changed in a year": {
+			harm: func(s *sick) {
+				st := s.nodes[1].second.status
+				st.LeaderChanges, st.StartedAt = 500, st.Now-365*24*3_600_000
+			},
 		},
 		"leaders change now": {
 			harm: func(s *sick) { s.nodes[1].second.status.View++ },

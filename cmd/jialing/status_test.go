@@ -27,7 +27,7 @@ http://127.0.0.1:8545  up 1h0m0s  13:33:20 UTC
 
 height    100 ordered, 100 on disk, 100 final; last block 1.5s ago
 load      512.2 tx/s, 61.5 blocks/s, 4.2 ms from ordered to final (last 60 s)
-leader    node1, view 7, 0 changes in ten minutes
+leader    node1, view 7, 0 changes seen since its start
 pool      [....................] 0 pending, 0 queued, of 1000
 disk      100 GiB free, reserve 256 MiB
 

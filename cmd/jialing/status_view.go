@@ -114,7 +114,7 @@ func (v *statusView) head(width int, s style) []string {
 	}
 	leader := "one node decides alone"
 	if len(st.Validators) > 1 {
-		leader = fmt.Sprintf("%s, view %d, %s in ten minutes", dash(st.leader()), st.View, plural(st.LeaderChanges, "change"))
+		leader = fmt.Sprintf("%s, view %d, %s seen since its start", dash(st.leader()), st.View, plural(st.LeaderChanges, "change"))
 	}
 	return []string{
 		s.paint(s.strong, fit(fmt.Sprintf("%s  chain id %d, %s  |  %s", st.Chain, st.ChainID, st.Engine, who), width)),

@@ -20,8 +20,8 @@ type NodeDetails struct {
 	Validator chain.ValidatorID
 	// Ordered is the height of the last delivered decision.
 	Ordered uint64
-	// Leader proposes the next decision; 0 when that is not known. View counts changes of the leader, LeaderChanges those of the last ten minutes
-	// that this node saw.
+	// Leader proposes the next decision; 0 when that is not known. View counts changes of the leader, LeaderChanges those that this node has seen
+	// since it started.
 	Leader        chain.ValidatorID
 	View          uint64
 	LeaderChanges int
@@ -29,7 +29,9 @@ type NodeDetails struct {
 	PoolMax int
 	// DiskFree and DiskReserve are bytes: what is free where the ledger is, and below what the node stops taking transactions.
 	DiskFree, DiskReserve uint64
-	Started, Now          time.Time
+	// Conflicts are signs that another node uses this one's key, one sentence each.
+	Conflicts    []string
+	Started, Now time.Time
 }
 
 // PeerStatus is what a node knows of another one, connected or not.
@@ -89,6 +91,8 @@ type nodeStatusJSON struct {
 	Now       int64    `json:"now"`
 	// Problem says why the node takes no transactions; null when it does.
 	Problem *string `json:"problem"`
+	// Conflicts are signs that another node uses this one's key.
+	Conflicts []string `json:"conflicts"`
 }
 
 type memberJSON struct {
@@ -126,6 +130,9 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 		Leader: known(d.Leader), View: d.View, LeaderChanges: d.LeaderChanges,
 		Peers: st.Peers, Pool: poolJSON{pending, queued, d.PoolMax}, Disk: diskJSON{d.DiskFree, d.DiskReserve},
 		StartedAt: millis(d.Started), Now: millis(d.Now),
+	}
+	if out.Conflicts = d.Conflicts; out.Conflicts == nil {
+		out.Conflicts = []string{}
 	}
 	for i, v := range set {
 		out.Validators[i] = memberJSON{v.ID, s.a.nameOf(v.PublicKey), v.PublicKey, v.Address}
