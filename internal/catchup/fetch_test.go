@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -266,9 +267,9 @@ func lies(t testing.TB, x, other *history) map[string]lieCase {
 			nd.serve = func(context.Context, []byte) ([]byte, error) { return nil, errors.New("no") }
 		}, 0},
 		"stops half-way": {func(nd *node) {
-			asked := 0
+			var asked atomic.Int64
 			nd.serve = func(ctx context.Context, req []byte) ([]byte, error) {
-				if asked++; asked > 2 {
+				if asked.Add(1) > 2 {
 					<-ctx.Done()
 					return nil, ctx.Err()
 				}

@@ -197,8 +197,8 @@ func (g *Gossip) peer(id chain.Peer) *peer {
 	return p
 }
 
-// handleLinks replaces what is known of a peer's links. Where one of them broke to another peer of ours, each of the two may lack what the other
-// held and we kept back for it: we tell them to compare.
+// handleLinks replaces what is known of a peer's links. Where one of them broke, each of its two ends may lack what came to us from the other one and
+// we kept back for it: we tell those that are our peers to compare. The other end may have been our peer and be gone, so the teller is told always.
 func (g *Gossip) handleLinks(from chain.Peer, body []byte) {
 	links, err := decodeLinks(body)
 	if err != nil {
@@ -216,8 +216,9 @@ func (g *Gossip) handleLinks(from chain.Peer, body []byte) {
 		if _, still := links[other]; still {
 			continue
 		}
+		p.owes = true
 		if q := g.peers[other]; q != nil {
-			p.owes, q.owes = true, true
+			q.owes = true
 		}
 	}
 	p.links = links

@@ -208,8 +208,14 @@ type mesh struct {
 // link is one direction of a connection: in order, each message after a delay.
 type link struct {
 	delay time.Duration
-	queue chan []byte
+	queue chan carriage
 	stop  chan struct{}
+}
+
+// carriage is a message on its way.
+type carriage struct {
+	msg []byte
+	at  time.Time
 }
 
 func newMesh(t *testing.T, n int, change func(i int, c *Config)) *mesh {
@@ -251,7 +257,7 @@ func (m *mesh) node(id chain.Peer) *node {
 func (m *mesh) connect(i, j int, delay time.Duration) {
 	for _, pair := range [][2]*node{{m.nodes[i], m.nodes[j]}, {m.nodes[j], m.nodes[i]}} {
 		from, to := pair[0], pair[1]
-		l := &link{delay: delay, queue: make(chan []byte, 4096), stop: make(chan struct{})}
+		l := &link{delay: delay, queue: make(chan carriage, 4096), stop: make(chan struct{})}
 		m.mu.Lock()
 		m.links[[2]chain.Peer{from.id, to.id}] = l
 		m.mu.Unlock()
@@ -262,14 +268,14 @@ func (m *mesh) connect(i, j int, delay time.Duration) {
 					return
 				case <-l.stop:
 					return
-				case msg := <-l.queue:
-					time.Sleep(l.delay)
+				case c := <-l.queue:
+					time.Sleep(time.Until(c.at))
 					select {
 					case <-l.stop:
 						return
 					default:
 					}
-					to.Handle(from.id, slices.Clone(msg))
+					to.Handle(from.id, slices.Clone(c.msg))
 				}
 			}
 		})
@@ -358,7 +364,7 @@ func (n *node) Send(to chain.Peer, protocol string, msg []byte) bool {
 		return false
 	}
 	select {
-	case l.queue <- msg:
+	case l.queue <- carriage{msg, time.Now().Add(l.delay)}:
 	default:
 		return false
 	}

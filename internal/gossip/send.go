@@ -182,24 +182,29 @@ func (g *Gossip) owe(to chain.Peer) {
 
 // act does what is due and returns how long until something else is.
 func (s *spreader) act(now time.Time) time.Duration {
-	next := s.g.tellLinks(s, now)
-	next = min(next, s.g.tellOwed(now))
+	next := s.flushDue(now)
+	next = min(next, s.g.tellLinks(s, now))
+	return min(next, s.g.tellOwed(now)) // last: what found no room just now is owed
+}
+
+// flushDue sends the batches that have waited long enough.
+func (s *spreader) flushDue(now time.Time) time.Duration {
 	waiting := s.local.n > 0
 	for _, box := range s.boxes {
 		waiting = waiting || box.n > 0
 	}
 	if !waiting {
-		return next
+		return idle
 	}
 	if wait := s.flushed.Add(s.g.cfg.BatchWait).Sub(now); wait > 0 {
-		return min(next, wait)
+		return wait
 	}
 	s.flush(&s.local, "")
 	for source, box := range s.boxes {
 		s.flush(box, source)
 	}
 	clear(s.boxes) // a batch's guess of its size is all that they hold
-	return next
+	return idle
 }
 
 // idle is how long the sender sleeps when nothing is due.
