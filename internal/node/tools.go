@@ -19,6 +19,9 @@ func (n serveNode) Details() eth.NodeDetails {
 	if me := n.me(); me != nil {
 		d.Validator = me.ID
 	}
+	if c, ok := n.p.network.(interface{ Conflicts() []string }); ok { // a simulated network has none
+		d.Conflicts = c.Conflicts()
+	}
 	if free, err := freeBytes(n.cfg.Dir); err == nil {
 		d.DiskFree = free
 	}
