@@ -56,7 +56,8 @@ func writeNetworkFiles(dir string, g *chain.Genesis, founders []founder) error {
 func unitName(node string) string { return "jialing-" + node + ".service" }
 
 // unitText is a node's systemd unit. It runs as a user of its own that may write to the node's folder alone. A crash is answered by a restart after 1 s,
-// then ever later up to a minute; exit code 2 (asked for wrongly) will not get better by itself and is left alone.
+// then ever later up to a minute; exit codes 2 (asked for wrongly) and 3 (its state differs from the validators') will not get better by itself and are left
+// alone.
 func unitText(chainName, name string) string {
 	folder := installedFolder + "/" + name
 	return fmt.Sprintf(`# Copy to /etc/systemd/system, then:
@@ -76,7 +77,7 @@ ExecStart=/usr/local/bin/jialing start --dir %[2]s --log.level info
 ReadWritePaths=%[2]s
 
 Restart=on-failure
-RestartPreventExitStatus=2
+RestartPreventExitStatus=2 3
 RestartSec=1s
 RestartSteps=6
 RestartMaxDelaySec=60s

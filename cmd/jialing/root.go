@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jialing-chain/jialing/client"
+	"github.com/jialing-chain/jialing/internal/attest"
+	"github.com/jialing-chain/jialing/internal/node"
 )
 
 // Exit codes.
@@ -21,6 +23,8 @@ const (
 	exitOK = iota
 	exitFailed
 	exitUsage
+	// exitHalted is a node whose state differs from the validators': starting it again cannot help, which systemd should know.
+	exitHalted
 )
 
 // cli is what all commands share: the terminal and the flags that stand on every command.
@@ -56,8 +60,11 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 		return exitOK
 	}
 	c.printError(err)
-	if errors.As(err, new(usageError)) {
+	switch {
+	case errors.As(err, new(usageError)):
 		return exitUsage
+	case errors.Is(err, node.ErrHalted) || errors.Is(err, attest.ErrDivergence):
+		return exitHalted
 	}
 	return exitFailed
 }
@@ -69,10 +76,13 @@ func (c *cli) root() *cobra.Command {
 		Long: `Run a Jialing (嘉陵) chain, and talk to one.
 
   jialing demo                         a chain, two contracts, 1,000 transfers and a proof in one go
-  jialing init --dir mychain --dev     make a chain with funded test accounts
+  jialing init --dir mychain --dev     make a chain of one node with funded test accounts
   jialing start --dir mychain          run it: JSON-RPC on http://127.0.0.1:8545
+  jialing network create --dir net     make a network of four validators; then "network start"
+  jialing status                       watch a node live
+  jialing doctor                       say what is wrong and what to do
 
-Exit codes: 0 it was done, 1 it failed, 2 it was asked for wrongly.`,
+Exit codes: 0 it was done, 1 it failed, 2 it was asked for wrongly, 3 the node halted because its state differs from the validators'.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
