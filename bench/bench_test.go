@@ -286,10 +286,11 @@ func TestReport(t *testing.T) {
 	s, err = parse([]string{"-nodes", "4", "-sections", "leader,away"})
 	require.NoError(t, err)
 	r = newReport(s, 10)
-	r.Network.LeaderKills = faults{TxsPerSecond: 200, PauseMillis: []float64{1500, 700, 900}, CatchUpSeconds: []float64{1, 2, 1}}
+	r.Network.LeaderKills = faults{TxsPerSecond: 200, Runs: []faultRun{{PauseMillis: 1500, LeaderAfter: 1}, {PauseMillis: 700}, {PauseMillis: 900, CatchUpSeconds: 2}}}
 	out.Reset()
 	require.NoError(t, printTable(&out, []*report{r}))
 	require.Contains(t, out.String(), "900.0 / 1500")
+	require.Contains(t, out.String(), "1 of 3")
 	require.NotContains(t, out.String(), "committed tx/s")
 	require.NotContains(t, out.String(), "follower")
 }

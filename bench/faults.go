@@ -20,18 +20,22 @@ func (b *bench) others(node int) (out []int) {
 // leaderTimeout is how long a network may be without a leader that its nodes know.
 const leaderTimeout = 30 * time.Second
 
-// leader asks the nodes who leads and who they are, and returns the number of the node that leads.
+// leader asks the nodes that run who leads and who they are, and returns the number of the node that leads.
 func (b *bench) leader(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()
 	var views []*chainView
-	for _, p := range b.nodes {
+	var numbers []int
+	for i, p := range b.nodes {
+		if p == nil {
+			continue
+		}
 		view, err := dialView(ctx, p.ws)
 		if err != nil {
 			return 0, err
 		}
 		defer view.close()
-		views = append(views, view)
+		views, numbers = append(views, view), append(numbers, i)
 	}
 	for {
 		led := make(map[uint64]int) // votes of nodes, for the leader that they name
@@ -42,7 +46,7 @@ func (b *bench) leader(ctx context.Context) (int, error) {
 				return 0, err
 			}
 			if r.Validator != nil {
-				node[*r.Validator] = i
+				node[*r.Validator] = numbers[i]
 			}
 			if r.Leader != nil {
 				led[*r.Leader]++
@@ -61,38 +65,31 @@ func (b *bench) leader(ctx context.Context) (int, error) {
 
 // killLeaders kills whoever leads, under load, as often as is asked for.
 func (b *bench) killLeaders(ctx context.Context) error {
-	return b.kill(ctx, b.LeaderKills, &b.report.Network.LeaderKills, func(int) (int, error) {
-		return b.leader(ctx)
-	})
+	return b.kill(ctx, b.LeaderKills, &b.report.Network.LeaderKills, func(_, leader int) int { return leader })
 }
 
 // killFollowers kills nodes that do not lead, in turn.
 func (b *bench) killFollowers(ctx context.Context) error {
-	return b.kill(ctx, b.FollowerKills, &b.report.Network.FollowerKills, func(run int) (int, error) {
-		leader, err := b.leader(ctx)
-		if err != nil {
-			return 0, err
-		}
+	return b.kill(ctx, b.FollowerKills, &b.report.Network.FollowerKills, func(run, leader int) int {
 		others := b.others(leader)
-		return others[run%len(others)], nil
+		return others[run%len(others)]
 	})
 }
 
 // kill does the runs one after the other under one load.
-func (b *bench) kill(ctx context.Context, runs int, into *faults, choose func(run int) (int, error)) error {
+func (b *bench) kill(ctx context.Context, runs int, into *faults, choose func(run, leader int) int) error {
 	return b.underLoad(ctx, func(ctx context.Context, l *background) error {
 		into.TxsPerSecond = l.rate
 		for run := range runs {
-			victim, err := choose(run)
+			leader, err := b.leader(ctx)
 			if err != nil {
 				return err
 			}
-			pause, catchUp, err := b.killOnce(ctx, l, victim)
-			if err != nil {
-				return fmt.Errorf("kill %d, of node %d: %w", run+1, victim+1, err)
+			r := faultRun{Victim: choose(run, leader) + 1, LeaderBefore: leader + 1}
+			if err := b.killOnce(ctx, l, &r); err != nil {
+				return fmt.Errorf("kill %d, of node %d: %w", run+1, r.Victim, err)
 			}
-			into.PauseMillis = append(into.PauseMillis, round(float64(pause.Microseconds())/1000))
-			into.CatchUpSeconds = append(into.CatchUpSeconds, catchUp.Seconds())
+			into.Runs = append(into.Runs, r)
 		}
 		return nil
 	})
@@ -105,26 +102,34 @@ const (
 )
 
 // killOnce kills a node, watches the blocks of another one, and starts it again.
-func (b *bench) killOnce(ctx context.Context, l *background, victim int) (pause, catchUp time.Duration, err error) {
+func (b *bench) killOnce(ctx context.Context, l *background, r *faultRun) error {
+	victim := r.Victim - 1
 	observer := b.others(victim)[0]
 	pulse, err := watchPulse(ctx, b.nodes[observer].ws)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	defer pulse.close()
 	if err := sleepUntil(ctx, time.Now().Add(steadyBefore)); err != nil {
-		return 0, 0, err
+		return err
 	}
 	at := time.Now()
+	r.At = at.UTC().Format(time.StampMilli)
 	if err := b.takeAway(l, victim); err != nil {
-		return 0, 0, err
+		return err
 	}
 	if err := pulse.after(ctx, at.Add(steadyAfter)); err != nil {
-		return 0, 0, err
+		return err
 	}
-	pause = pulse.longestGap(at)
-	catchUp, _, err = b.bringBack(ctx, l, victim, observer)
-	return pause, catchUp, err
+	r.PauseMillis = round(float64(pulse.longestGap(at).Microseconds()) / 1000)
+	leader, err := b.leader(ctx)
+	if err != nil {
+		return err
+	}
+	r.LeaderAfter = leader + 1
+	took, behind, err := b.bringBack(ctx, l, victim, observer)
+	r.CatchUpSeconds, r.BlocksBehind = took.Seconds(), behind
+	return err
 }
 
 // takeAway kills a node; the load goes to the others.

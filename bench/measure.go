@@ -317,8 +317,9 @@ func (b *bench) takeDown(ctx context.Context, o *outcome, cpu time.Duration, bef
 	if r.YardstickAfterMicros, err = b.yardstick.measure(yardstickRuns); err != nil {
 		return err
 	}
-	r.Yardsticks = r.CPUMicrosPerTx / ((r.YardstickBeforeMicros + r.YardstickAfterMicros) / 2)
-	r.YardsticksLoaded = r.CPUMicrosPerTx / r.YardstickDuringMicros
+	byNode := r.CPUMicrosPerTx / float64(b.Nodes)
+	r.Yardsticks = byNode / ((r.YardstickBeforeMicros + r.YardstickAfterMicros) / 2)
+	r.YardsticksLoaded = byNode / r.YardstickDuringMicros
 	return nil
 }
 

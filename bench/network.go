@@ -27,11 +27,21 @@ type networkReport struct {
 
 // faults are the runs in which a node was killed under load and started again.
 type faults struct {
-	TxsPerSecond float64 `json:"txsPerSecond"`
-	// PauseMillis is, by run, the longest time without a new block on a node that lived, from the last block before the kill on.
-	PauseMillis []float64 `json:"pauseMillis"`
-	// CatchUpSeconds is, by run, from starting the process again to its having what the others have.
-	CatchUpSeconds []float64 `json:"catchUpSeconds"`
+	TxsPerSecond float64    `json:"txsPerSecond"`
+	Runs         []faultRun `json:"runs"`
+}
+
+type faultRun struct {
+	At string `json:"at"`
+	// Victim, LeaderBefore and LeaderAfter are nodes' numbers from 1.
+	Victim       int `json:"victim"`
+	LeaderBefore int `json:"leaderBefore"`
+	LeaderAfter  int `json:"leaderAfter"`
+	// PauseMillis is the longest time without a new block on a node that lived, from the last block before the kill on.
+	PauseMillis float64 `json:"pauseMillis"`
+	// CatchUpSeconds is from starting the process again to its having what the others have; it was BlocksBehind them when it served.
+	CatchUpSeconds float64 `json:"catchUpSeconds"`
+	BlocksBehind   uint64  `json:"blocksBehind"`
 }
 
 // away is the run in which a node was down for long.

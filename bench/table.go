@@ -128,18 +128,30 @@ func (t *table) faults(section string) {
 }
 
 func (t *table) pauses(name string, of func(*report) *faults) {
-	t.row(name+", runs / tx/s", func(r *report) string {
-		return fmt.Sprintf("%d / %s", len(of(r).PauseMillis), format(of(r).TxsPerSecond))
-	})
-	t.row("  longest pause ms, median / worst", func(r *report) string {
-		p := slices.Sorted(slices.Values(of(r).PauseMillis))
-		if len(p) == 0 {
-			return "none"
+	t.row(name+", runs / tx/s", func(r *report) string { return fmt.Sprintf("%d / %s", len(of(r).Runs), format(of(r).TxsPerSecond)) })
+	pauses := func(r *report) (out []float64) {
+		for _, run := range of(r).Runs {
+			out = append(out, run.PauseMillis)
 		}
-		return format(p[len(p)/2]) + " / " + format(p[len(p)-1])
+		slices.Sort(out)
+		return append(out, 0)[:max(1, len(out))] // no run has no pause
+	}
+	t.pair("  longest pause ms, median / worst", func(r *report) (float64, float64) { p := pauses(r); return p[len(p)/2], p[len(p)-1] })
+	t.row("  leader changed", func(r *report) string {
+		changed := 0
+		for _, run := range of(r).Runs {
+			if run.LeaderBefore != run.LeaderAfter {
+				changed++
+			}
+		}
+		return fmt.Sprintf("%d of %d", changed, len(of(r).Runs))
 	})
 	t.row("  back and caught up s, worst", func(r *report) string {
-		return strconv.FormatFloat(slices.Max(append([]float64{0}, of(r).CatchUpSeconds...)), 'f', 2, 64)
+		worst := 0.0
+		for _, run := range of(r).Runs {
+			worst = max(worst, run.CatchUpSeconds)
+		}
+		return strconv.FormatFloat(worst, 'f', 2, 64)
 	})
 }
 
