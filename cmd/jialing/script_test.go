@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 // kills it; exit CODE COMMAND... wants that exit code; match VAR REGEXP takes the first group found in the last stdout; listen VAR takes a port; portof VAR ADDR is the
 // port of an address; ports VAR... finds consecutive free ones; http DIR PORT sets a
 // node's; sleeper FILE starts a process and writes its pid, stillruns wants it alive; freeze PID sends SIGSTOP, kill9 DIR kills a node, until PATTERN COMMAND...
-// repeats a command until what it prints matches. Nodes left in the background are
+// repeats a command until what it prints matches; repeat N COMMAND... runs it N times. Nodes left in the background are
 // killed when the script ends.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"startnode": startNode, "stopnode": stopNode, "killnode": killNode, "exit": wantExit, "match": match, "listen": listen,
 			"portof": portOf, "ports": ports,
-			"http": setHTTP, "sleeper": sleeper, "stillruns": stillRuns, "freeze": freeze, "kill9": kill9, "until": until,
+			"http": setHTTP, "sleeper": sleeper, "stillruns": stillRuns, "freeze": freeze, "kill9": kill9, "until": until, "repeat": repeat,
 		},
 	})
 }

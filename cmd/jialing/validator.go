@@ -182,7 +182,14 @@ func (c *cli) withContract(ctx context.Context, do func(context.Context, *valida
 	if errors.Is(err, client.ErrNoCode) {
 		return errFixedValidators
 	}
-	return nameErrors(err, govern.ABI())
+	err = nameErrors(err, govern.ABI())
+	var revert *client.RevertError
+	if errors.As(err, &revert) && revert.Name == "Hindered" {
+		if n, ok := revert.Args[0].(uint8); ok && int(n) < len(hindrances) {
+			return fmt.Errorf("%w: %s", err, hindrances[n])
+		}
+	}
+	return err
 }
 
 func parseEntry(publicKey, account, name, endpoint string) (*entry, error) {
