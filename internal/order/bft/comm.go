@@ -85,6 +85,8 @@ type outbox struct {
 	last   *smartbftprotos.Message
 	coded  []byte
 	repeat [sentKinds]*sent
+	// voted is what each validator has voted for last: it has that proposal, the one message that is long.
+	voted map[chain.ValidatorID]viewSeq
 }
 
 // frame is m as it travels.
@@ -179,6 +181,26 @@ func (o *outbox) due(then time.Time, height uint64, changing bool, newViewUntil 
 		out = append(out, s)
 	}
 	return out
+}
+
+// viewSeq names a proposal.
+type viewSeq struct{ view, seq uint64 }
+
+// vote notes that a validator votes for a proposal.
+func (o *outbox) vote(from chain.ValidatorID, v viewSeq) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.voted == nil {
+		o.voted = make(map[chain.ValidatorID]viewSeq)
+	}
+	o.voted[from] = v
+}
+
+// lacks tells whether a validator may lack what was sent.
+func (o *outbox) lacks(id chain.ValidatorID, m *sent) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return m != o.repeat[sentPropose] || o.voted[id] != viewSeq{m.view, m.seq}
 }
 
 // send sends frame to all others, or to one.

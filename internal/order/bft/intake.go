@@ -55,7 +55,8 @@ type passedKey struct {
 	newView bool
 }
 
-func (in *intake) init() {
+func (in *intake) init(held []heldBack) {
+	in.held = held
 	in.bell, in.passed, in.wanted = make(chan struct{}, 1), make(map[passedKey]bool), make(map[crypto.Hash]bool)
 }
 
@@ -106,6 +107,11 @@ func (s *session) hear(from chain.ValidatorID, frame []byte) {
 	switch kind {
 	case frameLibrary:
 		if m, err := parseLibrary(b); err == nil {
+			if v := m.GetPrepare(); v != nil {
+				s.out.vote(from, viewSeq{v.View, v.Seq})
+			} else if v := m.GetCommit(); v != nil {
+				s.out.vote(from, viewSeq{v.View, v.Seq})
+			}
 			s.take(heldBack{from, m, time.Now()})
 		}
 	case framePropose:

@@ -2,6 +2,8 @@ package bft
 
 import (
 	"time"
+
+	"github.com/jialing-chain/jialing/internal/chain"
 )
 
 // repeatAfter is after how long without progress messages are sent again: well above a round trip, well below a leader's timeout.
@@ -58,7 +60,11 @@ func (s *session) repeat(now time.Time) {
 	height, changing := s.givenAt, s.changing
 	s.mu.Unlock()
 	for _, m := range s.out.due(now.Add(-repeatAfter), height, changing, now.Add(-s.e.cfg.viewChangeTimeout())) {
-		s.send(m.to, m.frame)
+		for _, v := range s.set {
+			if (m.to == 0 || chain.ValidatorID(m.to) == v.ID) && s.out.lacks(v.ID, m) {
+				s.send(uint64(v.ID), m.frame)
+			}
+		}
 	}
 }
 
