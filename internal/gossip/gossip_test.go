@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,23 +61,23 @@ func TestBatching(t *testing.T) {
 		m.submit(0, raws[0])
 		synctest.Wait()
 		require.Empty(t, m.lacking(raws[:1]), "no time has passed")
-		require.Equal(t, 1, m.messages)
+		require.Equal(t, 1, m.batches())
 		for _, raw := range raws[1:10] {
 			m.submit(0, raw)
 			synctest.Wait()
 		}
-		require.Equal(t, 1, m.messages, "the next ones wait for each other")
+		require.Equal(t, 1, m.batches(), "the next ones wait for each other")
 		time.Sleep(DefaultConfig().BatchWait)
 		synctest.Wait()
-		require.Equal(t, 2, m.messages)
+		require.Equal(t, 2, m.batches())
 		require.Empty(t, m.lacking(raws[:10]))
 		m.submit(0, raws[10:]...)
 		time.Sleep(DefaultConfig().BatchWait)
 		synctest.Wait()
 		require.Empty(t, m.lacking(raws))
 		size := len(raws[0]) * 590
-		require.LessOrEqual(t, m.messages, 2+size/DefaultConfig().BatchBytes+1)
-		require.GreaterOrEqual(t, m.messages, 2+size/(DefaultConfig().BatchBytes+chain.MaxTxSize))
+		require.LessOrEqual(t, m.batches(), 2+size/DefaultConfig().BatchBytes+1)
+		require.GreaterOrEqual(t, m.batches(), 2+size/(DefaultConfig().BatchBytes+chain.MaxTxSize))
 	})
 }
 
@@ -560,9 +561,9 @@ func TestFetch(t *testing.T) {
 func TestComparisonWithALiar(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 2, nil)
-		answers := 0
+		var answers atomic.Int64
 		m.nodes[1].requests = func(_ context.Context, _ chain.Peer, req []byte) ([]byte, error) {
-			answers++
+			answers.Add(1)
 			if req[0] == kindTxs {
 				return nil, nil
 			}
@@ -571,7 +572,7 @@ func TestComparisonWithALiar(t *testing.T) {
 		}
 		m.connect(0, 1, time.Millisecond)
 		time.Sleep(10 * time.Minute)
-		require.LessOrEqual(t, answers, 100)
+		require.LessOrEqual(t, answers.Load(), int64(100))
 	})
 }
 

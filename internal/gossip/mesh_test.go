@@ -374,6 +374,13 @@ func (n *node) Send(to chain.Peer, protocol string, msg []byte) bool {
 	return true
 }
 
+// batches counts the messages with transactions since the last reset.
+func (m *mesh) batches() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.messages
+}
+
 func (m *mesh) count(batch []byte) {
 	m.sent += 1 + len(batch)
 	m.messages++
