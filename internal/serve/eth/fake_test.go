@@ -125,8 +125,8 @@ func (f *fake) seal(txs chain.Txs, excluded ...chain.Exclusion) *chain.Executed 
 	}
 	parentHash, err := chain.HeaderHash(f.suite, parent.Header)
 	require.NoError(f.t, err)
-	extra := chain.Extra{Millis: 5, Parent: parentHash, Decision: decision.Hash(f.suite), Validators: f.genesis.ValidatorSet().Hash(f.suite),
-		Next: f.genesis.ValidatorSet().Hash(f.suite)}
+	extra := chain.Extra{Millis: 5, Parent: parentHash, Decision: decision.Hash(f.suite), Validators: f.setAt(height).Hash(f.suite),
+		Next: f.setAt(height + 1).Hash(f.suite)}
 	receipts := make(types.Receipts, len(txs))
 	gas := uint64(0)
 	for i := range txs {
@@ -223,6 +223,17 @@ func (f *fake) Excluded(hash common.Hash) (*chain.Exclusion, uint64, error) {
 
 func (f *fake) Exclusions(height uint64) ([]chain.Exclusion, error) {
 	return f.at(height).excluded, nil
+}
+
+// setAt is the validator set of a height.
+func (f *fake) setAt(height uint64) chain.ValidatorSet {
+	set := f.genesis.ValidatorSet()
+	for _, c := range f.changes {
+		if c.From <= height {
+			set = c.Set
+		}
+	}
+	return set
 }
 
 func (f *fake) SetChanges(from uint64, limit int) (out []chain.SetChange, err error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
 )
 
 // MaxProofHandovers is how many changes of the validator set one proof may carry; verifiers refuse more.
@@ -27,8 +28,11 @@ type Handover struct {
 	Validators  []validatorJSON  `json:"validators"`
 }
 
-// errNoHandover is a change whose proof this node lacks: it took the block's certificate later than the block after it.
+// errNoHandover is a change whose proof this node lacks: a later certificate made that block final here, or the node began with a later state.
 var errNoHandover = errors.New("this node has no certificate of the last block of a validator set, ask another one")
+
+// errEarlierChanges is a proof that a node cannot make which joined by a snapshot.
+var errEarlierChanges = errors.New("this node began with a later state and lacks the changes of the validator set before it, ask another one")
 
 // GetSetChanges is jl_getSetChanges(fromHeight): the changes of the validator set that rule from that height or later, up to the finalized
 // height, ascending, at most 64 of them; ask on from the last one's height + 1.
@@ -56,12 +60,61 @@ func (a *API) handovers(ctx context.Context, from, to uint64, limit int) ([]Hand
 		if err != nil {
 			return nil, fmt.Errorf("change of the validator set at block %d: %w", c.From, err)
 		}
-		out = append(out, *h)
+		if h != nil {
+			out = append(out, *h)
+		}
 	}
 	return out, nil
 }
 
+// proofHandovers are the changes that lead from the founding set to the one that attests height.
+func (a *API) proofHandovers(ctx context.Context, height uint64) ([]Handover, error) {
+	out, err := a.handovers(ctx, 1, height, MaxProofHandovers+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(out) > MaxProofHandovers {
+		return nil, fmt.Errorf("the validator set has changed more than %d times up to block %d: no proof carries more", MaxProofHandovers, height)
+	}
+	set, _, err := a.setsOf(0)
+	if err != nil {
+		return nil, err
+	}
+	for i := 0; i <= len(out); i++ {
+		until := height
+		if i < len(out) {
+			until = uint64(out[i].From) - 1
+		}
+		own, next, err := a.setsOf(until)
+		if err != nil {
+			return nil, err
+		}
+		if own != set {
+			return nil, errEarlierChanges
+		}
+		set = next
+	}
+	return out, nil
+}
+
+// setsOf are the hashes of the validator sets that a header names.
+func (a *API) setsOf(height uint64) (own, next crypto.Hash, err error) {
+	header, _, err := a.header(height)
+	if err != nil {
+		return own, next, err
+	}
+	extra, err := chain.DecodeExtra(header.Extra)
+	if err != nil {
+		return own, next, fmt.Errorf("block %d: %w", height, err)
+	}
+	return extra.Validators, extra.Next, nil
+}
+
+// handover proves a change; nil for one that is none: a ledger that began with a snapshot records the set that ruled then.
 func (a *API) handover(c *chain.SetChange) (*Handover, error) {
+	if own, _, err := a.setsOf(c.From - 1); err != nil || own == c.Set.Hash(a.suite) {
+		return nil, err
+	}
 	header, _, err := a.header(c.From - 1)
 	if err != nil {
 		return nil, err

@@ -15,12 +15,12 @@ import (
 func changedAt(t *testing.T, n int, heights ...uint64) *node {
 	f := newFake(t)
 	node := newNode(t, f, nil)
-	for range n {
-		node.publish(nil)
-	}
 	f.changes = []chain.SetChange{{Set: f.genesis.ValidatorSet()}}
 	for _, h := range heights {
 		f.changes = append(f.changes, chain.SetChange{From: h, Set: chain.ValidatorSet{{ID: chain.ValidatorID(h), PublicKey: []byte{byte(h)}}}})
+	}
+	for range n {
+		node.publish(nil)
 	}
 	return node
 }
@@ -104,4 +104,26 @@ func TestProofsCarryTheChangesBeforeThem(t *testing.T) {
 	}
 	_, err = n.api.receiptProof(context.Background(), 4, 0)
 	require.ErrorContains(t, err, "more than 1024 times")
+}
+
+// TestNodesThatBeganWithASnapshot: they know the set of their first height as if it had begun there, and nothing of what was before.
+func TestNodesThatBeganWithASnapshot(t *testing.T) {
+	n := changedAt(t, 6)
+	n.publish(n.kinds()[:1])
+	n.changes = []chain.SetChange{{From: 5, Set: n.genesis.ValidatorSet()}}
+	none, err := n.setChanges(t, 0)
+	require.NoError(t, err)
+	require.Empty(t, none, "it is no change")
+	p, err := n.api.receiptProof(context.Background(), 7, 0)
+	require.NoError(t, err)
+	require.Empty(t, p.Handovers)
+
+	n = changedAt(t, 6, 3, 7)
+	n.publish(n.kinds()[:1])
+	n.changes = append([]chain.SetChange{{From: 5, Set: n.changes[1].Set}}, n.changes[2])
+	later, err := n.setChanges(t, 0)
+	require.NoError(t, err)
+	require.Len(t, later, 1, "of use to who trusts the set before it")
+	_, err = n.api.receiptProof(context.Background(), 7, 0)
+	require.ErrorIs(t, err, errEarlierChanges)
 }

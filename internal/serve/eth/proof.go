@@ -117,13 +117,8 @@ func (a *API) receiptProof(ctx context.Context, height uint64, index int) (*Rece
 	if err := a.certify(p, height); err != nil {
 		return nil, err
 	}
-	if p.Handovers, err = a.handovers(ctx, 1, uint64(p.Certificate.Height), MaxProofHandovers+1); err != nil {
-		return nil, err
-	}
-	if len(p.Handovers) > MaxProofHandovers {
-		return nil, fmt.Errorf("the validator set has changed more than %d times up to block %d: no proof carries more", MaxProofHandovers, height)
-	}
-	return p, nil
+	p.Handovers, err = a.proofHandovers(ctx, uint64(p.Certificate.Height))
+	return p, err
 }
 
 // certify adds the first certificate at or above height and the headers that lead there.

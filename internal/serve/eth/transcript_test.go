@@ -31,12 +31,12 @@ func newTranscriptNode(t *testing.T) (n *node, names *strings.Replacer) {
 		c.MaxLogRange, c.MaxLogResults, c.MaxLogTerms, c.MaxStorageKeys = 3, 3, 4, 2
 		c.MaxTraceBytes = 1024
 	})
+	f.changes = []chain.SetChange{{Set: f.genesis.ValidatorSet()}, {From: 3, Set: chain.ValidatorSet{{ID: 2, PublicKey: []byte{1, 2}, Address: testToken}}}}
 	n.publish(f.kinds(), chain.Exclusion{Tx: common.HexToHash("0xee"), Reason: "nonce too low: next nonce 7, tx nonce 3"})
 	n.publish(nil)
 	pooled := f.kinds()[2]
 	f.pool[pooled.Hash()] = pooled
 	f.pruned = 1
-	f.changes = []chain.SetChange{{Set: f.genesis.ValidatorSet()}, {From: 3, Set: chain.ValidatorSet{{ID: 2, PublicKey: []byte{1, 2}, Address: testToken}}}}
 	pairs := []string{"{pooled}", pooled.Hash().Hex(), "{excluded}", common.HexToHash("0xee").Hex(), "{unknown}", testMissing.Hex(),
 		"{sender}", strings.ToLower(testSender.Hex()), "{token}", strings.ToLower(testToken.Hex()), "{new}", common.Bytes2Hex(f.kinds()[1].Raw()), "{known}", common.Bytes2Hex(pooled.Raw()),
 		"{old}", common.Bytes2Hex(f.at(1).Txs[0].Raw())}
