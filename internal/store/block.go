@@ -54,13 +54,21 @@ func (s *Store) header(r pebble.Reader, height uint64) (*chain.Header, common.Ha
 		return nil, hash, err
 	}
 	if record == nil {
-		return nil, hash, ErrUnknownBlock
+		return nil, hash, s.absent(height)
 	}
 	header, hash, err := decodeHeader(record)
 	if err != nil || header.Number.Uint64() != height {
 		return nil, hash, s.corrupt(fmt.Errorf("header: %w (%w)", errRecord, err))
 	}
 	return header, hash, nil
+}
+
+// absent says why there is no record of a height.
+func (s *Store) absent(height uint64) error {
+	if height < s.first.Load() {
+		return ErrNotKept
+	}
+	return ErrUnknownBlock
 }
 
 func decodeHeader(record []byte) (*chain.Header, common.Hash, error) {

@@ -97,7 +97,14 @@ func (c *checker) blocks() error {
 	}
 	var parent *chain.Header
 	var decision crypto.Hash
-	for height := uint64(0); height <= top; height++ {
+	start := uint64(0)
+	if first := c.s.first.Load(); first > 0 {
+		if parent, err = c.first(first, &decision); err != nil {
+			return err
+		}
+		start = first + 1
+	}
+	for height := start; height <= top; height++ {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}

@@ -92,6 +92,7 @@ func (s *Store) retire(l *layer, header *chain.Header, hash common.Hash) {
 		s.staged[0].parent.Store(nil)
 	}
 	s.stageMu.Unlock()
+	s.holdReached(l.height)
 	s.pruner.ring()
 }
 

@@ -47,19 +47,24 @@ func (s *Store) AppendDecision(ctx context.Context, d *chain.Decision, txs chain
 	next := &decided{d.Height, d.Hash(s.suite)}
 	b := s.newBatch(size + 4096)
 	defer b.close()
-	b.set(heightKey(tableDecisions, d.Height), encodeDecision(d, next.hash))
-	buf := make([]byte, 0, chunkBytes+chunkBytes/4)
-	splitChunks(len(txs), func(i int) int { return len(txs[i].Raw()) + common.AddressLength }, func(from, to int) {
-		buf = appendBodyChunk(buf[:0], txs[from:to])
-		b.set(chunkKey(tableBodies, d.Height, uint16(to-1)), buf)
-	})
-	b.set(metaDecided, append(binary.BigEndian.AppendUint64(nil, d.Height), next.hash[:]...))
+	writeDecision(b, d, txs, next.hash)
 	if err := s.apply(b, pebble.Sync); err != nil {
 		return fmt.Errorf("append decision %d: %w", d.Height, err)
 	}
 	s.decided.Store(next)
 	s.anchor.raise(s.Head().Number.Uint64(), d.Height)
 	return nil
+}
+
+// writeDecision writes a decision, its transactions and the end of the chain of decisions.
+func writeDecision(b *batch, d *chain.Decision, txs chain.Txs, hash crypto.Hash) {
+	b.set(heightKey(tableDecisions, d.Height), encodeDecision(d, hash))
+	buf := make([]byte, 0, chunkBytes+chunkBytes/4)
+	splitChunks(len(txs), func(i int) int { return len(txs[i].Raw()) + common.AddressLength }, func(from, to int) {
+		buf = appendBodyChunk(buf[:0], txs[from:to])
+		b.set(chunkKey(tableBodies, d.Height, uint16(to-1)), buf)
+	})
+	b.set(metaDecided, append(binary.BigEndian.AppendUint64(nil, d.Height), hash[:]...))
 }
 
 // encodeDecision is hash ‖ uvarint(transactions) ‖ RLP of the decision without them: their hashes follow from the bodies.
@@ -108,7 +113,7 @@ func (s *Store) decisionFrom(r pebble.Reader, height uint64) (*chain.Decision, c
 		return nil, nil, fmt.Errorf("decision %d: %w", height, err)
 	}
 	if record == nil {
-		return nil, nil, fmt.Errorf("decision %d: %w", height, ErrUnknownBlock)
+		return nil, nil, fmt.Errorf("decision %d: %w", height, s.absent(height))
 	}
 	d, _, n, err := decodeDecision(record)
 	if err != nil || d.Height != height {

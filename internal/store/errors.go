@@ -18,6 +18,8 @@ var (
 	ErrEmpty = errors.New("the data folder holds no chain yet")
 	// ErrUnknownBlock: no committed block has that height or hash.
 	ErrUnknownBlock = errors.New("unknown block")
+	// ErrNotKept: the block is older than the state that this folder's chain began with.
+	ErrNotKept = errors.New("not kept here: this node began with a later state")
 	// ErrPruned: the state at that height is no longer kept.
 	ErrPruned = errors.New("state at this height is no longer kept (pruned)")
 	// ErrTooManyLogs: a query's answer exceeds its MaxResults.

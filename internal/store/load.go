@@ -34,7 +34,7 @@ func (s *Store) loadHead() error {
 	for _, m := range []struct {
 		key []byte
 		to  *atomic.Uint64
-	}{{metaFinalized, &s.finalized}, {metaOldest, &s.oldest}} {
+	}{{metaFinalized, &s.finalized}, {metaOldest, &s.oldest}, {metaFirst, &s.first}} {
 		if err := s.loadNumber(m.key, m.to); err != nil {
 			return err
 		}

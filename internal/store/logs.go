@@ -30,6 +30,9 @@ func (s *Store) Logs(ctx context.Context, q chain.LogQuery) ([]*types.Log, error
 		return nil, ErrEmpty
 	}
 	to := min(q.To, h.header.Number.Uint64())
+	if first := s.first.Load(); first > 0 && q.From <= first && to > 0 {
+		return nil, fmt.Errorf("logs: %w, ask from block %d on", ErrNotKept, first+1)
+	}
 	groups, err := s.termGroups(&q)
 	if err != nil {
 		return nil, err

@@ -170,6 +170,9 @@ func (s *Store) receiptChunkAt(height uint64, index uint32) (c receiptChunk, i i
 
 // Receipts returns the receipts of the block at height in order, all fields filled.
 func (s *Store) Receipts(height uint64) (types.Receipts, error) {
+	if first := s.first.Load(); first > 0 && height > 0 && height <= first {
+		return nil, fmt.Errorf("receipts of block %d: %w", height, ErrNotKept)
+	}
 	block, err := s.Block(height)
 	if err != nil {
 		return nil, err

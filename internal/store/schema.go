@@ -57,6 +57,8 @@ const (
 	tableAttestations byte = 'o'
 	// tableCertificates: height → RLP of the certificate.
 	tableCertificates byte = 'q'
+	// tableImport: kind(1) ‖ … → what is still to be fetched of a state (import.go). Empty in a folder that holds a chain.
+	tableImport byte = 'p'
 	// tableEngineLog: number(8), from 1 on → what the consensus engine must not forget (enginelog.go).
 	tableEngineLog byte = 'j'
 )
@@ -70,7 +72,7 @@ var tables = []struct {
 	{tableDiffs, "history"}, {tableChanges, "history index"}, {tableDecisions, "decisions"}, {tableBodies, "transactions"}, {tableHeaders, "headers"},
 	{tableHashes, "block index"}, {tableExclusions, "exclusions"}, {tableReceipts, "receipts"}, {tableTxs, "transaction index"},
 	{tableLogs, "log index"}, {tableAttestations, "attestations"}, {tableCertificates, "certificates"}, {tableSets, "validator sets"}, {tableEpochs, "epochs"},
-	{tableEngineLog, "engine log"}, {tableMeta, "meta"},
+	{tableEngineLog, "engine log"}, {tableImport, "import"}, {tableMeta, "meta"},
 }
 
 // Names in tableMeta.
@@ -85,6 +87,8 @@ var (
 	metaFinalized = metaKey("finalized")
 	// metaOldest → height(8): the lowest block whose state can be read. Diffs at or below it may be gone.
 	metaOldest = metaKey("oldest")
+	// metaFirst → height(8) of the block whose state was fetched instead of computed; absent in a chain that began at block 0.
+	metaFirst = metaKey("first")
 )
 
 const (

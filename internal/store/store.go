@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -49,6 +50,9 @@ type Store struct {
 	epochEntries uint64
 	// staging, applying and oldest order readers against Stage, Commit and pruning; the package comment says how.
 	staging, applying, oldest atomic.Uint64
+	// first is the block whose state was fetched; 0 in a chain that began at block 0. See First.
+	first atomic.Uint64
+	holds holds
 
 	decisionMu    sync.Mutex
 	certificateMu sync.Mutex
@@ -79,7 +83,7 @@ func Open(cfg Config, suite crypto.Suite) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg, suite: suite, log: cfg.Log, epochEntries: epochEntries}
+	s := &Store{cfg: cfg, suite: suite, log: cfg.Log, epochEntries: epochEntries, holds: holds{now: time.Now}}
 	s.fs = newFailStopFS(cfg.FS, func(err error) { s.log.Error("write failed, the store takes no more", "err", err) })
 	s.events = newPebbleEvents(cfg.Log)
 	if err := s.open(); err != nil {
@@ -154,6 +158,7 @@ func (s *Store) Close() error {
 	if s.pruner != nil {
 		s.pruner.close()
 	}
+	s.holds.close()
 	var errs []error
 	if s.anchor != nil {
 		errs = append(errs, s.anchor.close())
@@ -182,6 +187,9 @@ func (s *Store) Init(g *chain.Genesis) (*chain.Header, error) {
 			return nil, fmt.Errorf("%s: %w: %s", s.cfg.Dir, ErrOtherGenesis, s.describeGenesis(have, g))
 		}
 		return s.Header(0)
+	}
+	if target, err := s.Importing(); err != nil || target != nil {
+		return nil, errors.Join(err, fmt.Errorf("%s: %w: finish it, or remove the folder", s.cfg.Dir, ErrImporting))
 	}
 	writes := g.Writes(func(code []byte) common.Hash { return gethcrypto.Keccak256Hash(code) })
 	if err := s.openForest(mpt.EmptyRoot); err != nil {
@@ -253,6 +261,10 @@ func (s *Store) Head() *chain.Header {
 	}
 	return nil
 }
+
+// First is the block with which this folder's chain begins where its state was fetched; 0 where it began at block 0. Of the blocks below there are the last 255 headers
+// and the genesis'; First itself has no receipts here and is in no index. What is not kept gives ErrNotKept.
+func (s *Store) First() uint64 { return s.first.Load() }
 
 // Oldest is the lowest height whose state can be read.
 func (s *Store) Oldest() uint64 { return s.oldest.Load() }

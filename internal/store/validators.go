@@ -21,6 +21,9 @@ func (s *Store) ValidatorsAt(height uint64) (chain.ValidatorSet, error) {
 	if h == nil || height > h.header.Number.Uint64()+chain.ActivationDelay {
 		return nil, fmt.Errorf("validators of height %d: %w", height, ErrUnknownBlock)
 	}
+	if height < s.first.Load() {
+		return nil, fmt.Errorf("validators of height %d: %w", height, ErrNotKept)
+	}
 	if recent := s.sets.Load(); recent != nil {
 		for i := len(*recent) - 1; i >= 0; i-- {
 			if c := &(*recent)[i]; c.From <= height {
