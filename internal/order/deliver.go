@@ -34,7 +34,7 @@ func (d *Driver) take(ctx context.Context, dec *chain.Decision, txs chain.Txs) (
 	d.node.Pool.Decided(txs)
 	d.noteRoom(txs)
 	d.held.clear()
-	d.last.Store(dec)
+	d.last.Store(d.tip(dec))
 	if err := d.handOn(ctx, Work{dec, txs}); err != nil {
 		return nil, err
 	}
@@ -143,7 +143,11 @@ func (d *Driver) Sync(ctx context.Context, from uint64) (*chain.Decision, chain.
 			return nil, nil, fmt.Errorf("order: catch up from %d: %w", d.height()+1, err)
 		}
 	}
-	return d.last.Load(), *d.set.Load(), nil
+	var last *chain.Decision
+	if t := d.last.Load(); t != nil {
+		last = t.Decision
+	}
+	return last, *d.set.Load(), nil
 }
 
 // verifyFetched checks a decision by the set of its height. It is asked in order, at most chain.ActivationDelay ahead of takeFetched.

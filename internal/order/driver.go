@@ -152,7 +152,7 @@ type Driver struct {
 	cfg  Config
 	node Node
 	out  chan Work
-	last atomic.Pointer[chain.Decision]
+	last atomic.Pointer[tip]
 	// set is the one of the next height.
 	set  atomic.Pointer[chain.ValidatorSet]
 	held held
@@ -185,9 +185,19 @@ func NewDriver(cfg Config, n Node) (*Driver, error) {
 	d := &Driver{cfg: cfg, node: n, out: make(chan Work, cfg.Pipeline-1), wants: make(chan want, maxWants), bell: make(chan struct{})}
 	set := n.Genesis.ValidatorSet()
 	d.set.Store(&set)
-	d.last.Store(last)
+	if last != nil {
+		d.last.Store(d.tip(last))
+	}
 	return d, nil
 }
+
+// tip is the last decision with its hash, which costs a pass over all its transactions.
+type tip struct {
+	*chain.Decision
+	hash crypto.Hash
+}
+
+func (d *Driver) tip(dec *chain.Decision) *tip { return &tip{dec, dec.Hash(d.node.Suite)} }
 
 // Work is the queue to execution, in height order without gaps. It is closed when Run ends.
 func (d *Driver) Work() <-chan Work { return d.out }

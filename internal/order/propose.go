@@ -19,7 +19,13 @@ func (d *Driver) Build(ctx context.Context, parent *chain.Decision) (*Proposal, 
 	c := d.node.Genesis.Consensus
 	p := &Proposal{Height: 1, Proposer: d.self(), TimeMillis: max(d.nowMillis(), d.node.Genesis.TimeMillis)}
 	if parent != nil {
-		p.Height, p.Parent, p.TimeMillis = parent.Height+1, parent.Hash(d.node.Suite), max(d.nowMillis(), parent.TimeMillis)
+		hash := crypto.Hash{}
+		if last := d.last.Load(); last != nil && last.Decision == parent {
+			hash = last.hash
+		} else {
+			hash = parent.Hash(d.node.Suite)
+		}
+		p.Height, p.Parent, p.TimeMillis = parent.Height+1, hash, max(d.nowMillis(), parent.TimeMillis)
 	}
 	// What the pool has let go of since it listed it stays out, and the rest is held until it is decided.
 	txs, missing := d.node.Pool.Bodies(d.node.Pool.Build(c.MaxBlockTxs, c.MaxBlockBytes, d.node.Genesis.GasLimit))
@@ -114,7 +120,7 @@ func (d *Driver) follows(dec *chain.Decision) error {
 	var height, millis uint64 = 1, d.node.Genesis.TimeMillis
 	var parent crypto.Hash
 	if last := d.last.Load(); last != nil {
-		height, millis, parent = last.Height+1, last.TimeMillis, last.Hash(d.node.Suite)
+		height, millis, parent = last.Height+1, last.TimeMillis, last.hash
 	}
 	if err := dec.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrSequence, err)

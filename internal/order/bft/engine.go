@@ -19,6 +19,9 @@ type Engine struct {
 	log   *slog.Logger
 	bell  chan struct{}
 	inbox *inbox
+	// bodies and held outlive sessions: a node that has caught up goes on with what came meanwhile. held is Run's and the session's listener's.
+	bodies *bodies
+	held   []heldBack
 
 	// mu guards status.
 	mu     sync.Mutex
@@ -33,7 +36,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{cfg: cfg, log: cfg.Log, bell: make(chan struct{}, 1), inbox: newInbox(),
+	return &Engine{cfg: cfg, log: cfg.Log, bell: make(chan struct{}, 1), inbox: newInbox(), bodies: newBodies(),
 		status: order.Status{Engine: chain.BFT, Heard: make(map[chain.ValidatorID]time.Time)}}, nil
 }
 

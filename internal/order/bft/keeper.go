@@ -15,6 +15,7 @@ import (
 // begins with, if the peers are in a later one than this.
 func (s *session) keep() (at viewAt) {
 	var pause backoff
+	var progress time.Time
 	for !s.dead() {
 		select {
 		case <-s.ctx.Done():
@@ -26,9 +27,10 @@ func (s *session) keep() (at viewAt) {
 				return at
 			}
 			pause.reset()
+			progress = time.Now()
 		case <-s.behind:
-			if !pause.over() {
-				continue
+			if !pause.over() || time.Since(progress) < progressPatience {
+				continue // whoever asked asks again
 			}
 			next, err := s.catchUp()
 			if err != nil {
@@ -95,6 +97,10 @@ func (s *session) askCatchUp() {
 	default:
 	}
 }
+
+// progressPatience is how long after a decision of its own a node takes being behind for being slow: what it lacks is on its way, and beginning again
+// would make it slower.
+const progressPatience = 300 * time.Millisecond
 
 // askPatience is how long peers may take to tell their view.
 const askPatience = 200 * time.Millisecond

@@ -74,9 +74,9 @@ type session struct {
 // newSession prepares the library to go on behind last, in view at.view if that is of this height and newer than what the journal knows.
 func newSession(e *Engine, h order.Host, j *journal, last *chain.Decision, set chain.ValidatorSet, me chain.ValidatorID, at viewAt) (*session, error) {
 	s := &session{e: e, host: h, journal: j, set: set, me: me, quorum: chain.BFT.Quorum(len(set)), faulty: chain.BFT.Faulty(len(set)),
-		bodies: newBodies(), tickets: make(chan struct{}, 1), decided: make(chan types.Decision, 4), behind: make(chan struct{}, 1),
+		bodies: e.bodies, tickets: make(chan struct{}, 1), decided: make(chan types.Decision, 4), behind: make(chan struct{}, 1),
 		views: make(chan viewReport, len(set)), over: make(chan struct{}), last: last, durable: make(chan struct{}), evidence: newEvidence()}
-	s.intake.init()
+	s.intake.init(e.held)
 	given, md, err := checkpoint(e.cfg.Suite, last)
 	if err != nil {
 		return nil, fmt.Errorf("bft: %w", err)
@@ -172,6 +172,7 @@ func (s *session) run(ctx context.Context) (viewAt, error) {
 		s.stopLibrary()
 	}
 	parts.Wait()
+	s.e.held = s.intake.held
 	return at, s.err
 }
 
