@@ -130,7 +130,7 @@ func blockHash(ctx context.Context, url string, height uint64) (string, error) {
 	return b.Hash.Hex(), nil
 }
 
-// reachableValidators are the ruling validators, by key, that answer themselves or that an answering node is connected to.
+// reachableValidators are the ruling validators, by key, that answer and are well, or that an answering node is connected to.
 func (f *facts) reachableValidators() map[string]bool {
 	out := make(map[string]bool)
 	for _, n := range f.nodes {
@@ -138,7 +138,7 @@ func (f *facts) reachableValidators() map[string]bool {
 		if s == nil {
 			continue
 		}
-		if s.Validator != nil {
+		if s.Validator != nil && s.Problem == nil {
 			out[string(s.key())] = true
 		}
 		for _, p := range n.second.peers {

@@ -32,12 +32,36 @@ func ruleOtherGenesis(f *facts) (out []finding) {
 		}
 		return []finding{{broken, "other_genesis", "the nodes are of different chains", strings.Join(text, "\n"), remedy}}
 	}
+	for _, n := range f.nodes {
+		if others := n.refusedForChain(); others != "" && n.now().Peers == 0 {
+			return []finding{{broken, "other_genesis", n.name + " has another genesis than the nodes that it knows", others, remedy}}
+		}
+	}
 	for _, p := range f.absent() {
-		if strings.Contains(p.why, otherChainText) {
+		switch {
+		case !strings.Contains(p.why, otherChainText):
+		case p.validator:
 			out = append(out, finding{broken, "other_genesis", p.name + " has another genesis", fmt.Sprintf("%s (said by %s)", p.why, p.by), remedy})
+		default:
+			out = append(out, finding{remark, "other_genesis", fmt.Sprintf("a node of another chain was refused: %s at %s", p.name, dash(p.address)),
+				fmt.Sprintf("%s (said by %s)", p.why, p.by), "Nothing, unless it is yours: then it needs this chain's genesis.json (jialing node join --genesis FILE)."})
 		}
 	}
 	return out
+}
+
+// refusedForChain says which peers differ in their genesis; "" when none does or the node does not answer.
+func (n *nodeFacts) refusedForChain() string {
+	if n.now() == nil {
+		return ""
+	}
+	var out []string
+	for _, p := range n.second.peers {
+		if !p.Connected && strings.Contains(p.LastError, otherChainText) {
+			out = append(out, fmt.Sprintf("%s at %s: %s", p.label(), dash(p.Address), p.LastError))
+		}
+	}
+	return strings.Join(out, "\n")
 }
 
 func ruleDiverged(f *facts) []finding {
@@ -172,8 +196,8 @@ func ruleAway(f *facts) []finding {
 
 func ruleNoPeers(f *facts) []finding {
 	return perAnswer(f, func(n *nodeFacts, s *nodeStatus) *finding {
-		if s.Peers > 0 || len(s.Validators) < 2 && len(n.second.peers) == 0 {
-			return nil
+		if s.Peers > 0 || s.Problem != nil || len(s.Validators) < 2 && len(n.second.peers) == 0 {
+			return nil // a node with a problem is not in the network: that is the finding
 		}
 		d := &finding{broken, "no_peers", n.name + " is connected to no other node", "it knows of none",
 			"Name one in [network] peers of its node.toml, or use a genesis whose validators have endpoints."}
@@ -202,7 +226,7 @@ func ruleUnreachable(f *facts) (out []finding) {
 		if p.why == "" || !p.banned.IsZero() || strings.Contains(p.why, otherChainText) || (p.validator && !up[string(p.key)]) {
 			continue // ruleBanned, ruleOtherGenesis, ruleAway and ruleNoQuorum tell of it
 		}
-		out = append(out, finding{ailing, "unreachable", fmt.Sprintf("%s does not reach %s at %s", p.by, p.name, dash(p.address)), p.why,
+		out = append(out, finding{ailing, "unreachable", fmt.Sprintf("%s cannot reach %s at %s", p.by, p.name, dash(p.address)), p.why,
 			"Check that it runs and that the port is open from there; correct the address in [network] peers or in the validator contract."})
 	}
 	return out

@@ -100,7 +100,7 @@ func ruleNoLeader(f *facts) []finding {
 		return nil
 	}
 	return perWatched(f, func(n *nodeFacts, before, now *nodeStatus) *finding {
-		if now.Leader != nil || before.Leader != nil || len(now.Validators) < 2 || now.Validator == nil {
+		if now.Leader != nil || before.Leader != nil || len(now.Validators) < 2 || now.Validator == nil || now.Problem != nil {
 			return nil
 		}
 		return &finding{broken, "no_leader", n.name + " sees no leader although enough validators are connected", fmt.Sprintf("view %d", now.View),

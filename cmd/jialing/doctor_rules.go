@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,6 +133,9 @@ func ruleWrongNode(f *facts) []finding {
 	})
 }
 
+// sameKeyText is what a peer says when it refuses a node because another one with its key is connected.
+const sameKeyText = "same key"
+
 // ruleOneKey finds two nodes with one key among those looked at, and believes the network where it has found them.
 func ruleOneKey(f *facts) (out []finding) {
 	remedy := "Stop one of them at once: two validators with one key can sign against each other. Give it a key of its own (a new folder: jialing node join), " +
@@ -155,10 +159,16 @@ func ruleOneKey(f *facts) (out []finding) {
 		out = append(out, finding{broken, "one_key", fmt.Sprintf("%s and %s have one key", other.name, n.name), "both are " + key.String(), remedy})
 	}
 	return append(out, perAnswer(f, func(n *nodeFacts, s *nodeStatus) *finding {
-		if len(s.Conflicts) == 0 {
+		signs := slices.Clone(s.Conflicts)
+		for _, p := range n.second.peers {
+			if !p.Connected && strings.Contains(p.LastError, sameKeyText) {
+				signs = append(signs, fmt.Sprintf("%s at %s: %s", p.label(), dash(p.Address), p.LastError))
+			}
+		}
+		if len(signs) == 0 {
 			return nil
 		}
-		return &finding{broken, "one_key", "another node uses the key of " + n.name, strings.Join(s.Conflicts, "\n"), remedy}
+		return &finding{broken, "one_key", "another node uses the key of " + n.name, strings.Join(signs, "\n"), remedy}
 	})...)
 }
 

@@ -177,7 +177,7 @@ func TestDoctor(t *testing.T) {
 		},
 		"one link is broken": {
 			harm: func(s *sick) { s.cut(0, 3, "i/o timeout") },
-			want: []string{"warning unreachable"}, cause: "node1 does not reach node4 at 10.0.0.4:30301", evidence: "i/o timeout",
+			want: []string{"warning unreachable"}, cause: "node1 cannot reach node4 at 10.0.0.4:30301", evidence: "i/o timeout",
 		},
 		"a node is alone": {
 			harm: func(s *sick) {
@@ -203,6 +203,24 @@ func TestDoctor(t *testing.T) {
 			harm:  func(s *sick) { s.cut(0, 3, "is of another chain: genesis 0x12, chain id 6") },
 			want:  []string{"error other_genesis"},
 			cause: "node4 has another genesis", evidence: "chain id 6 (said by node1)",
+		},
+		"another genesis, a stranger": {
+			harm: func(s *sick) {
+				s.both(0, func(a *answer) {
+					a.peers = append(a.peers, peerStatus{PublicKey: []byte{9, 9, 9, 9, 9}, Address: "10.0.0.9:4000", LastError: "is of another chain: genesis 0x12"})
+				})
+			},
+			want: []string{"note other_genesis"}, cause: "a node of another chain was refused: 09090909 at 10.0.0.9:4000",
+		},
+		"another genesis, it is this node's": {
+			harm: func(s *sick) {
+				for j := 1; j < 4; j++ {
+					s.cut(0, j, "peer refuses this node: of another chain")
+				}
+				s.nodes, s.heads = s.nodes[:1], nil
+			},
+			want:  []string{"error other_genesis", "error no_quorum", "error no_peers"},
+			cause: "node1 has another genesis than the nodes that it knows", evidence: "node2 at 10.0.0.2:30301: peer refuses",
 		},
 		"diverged, the node halted": {
 			harm: func(s *sick) {
@@ -230,6 +248,15 @@ func TestDoctor(t *testing.T) {
 				})
 			},
 			want: []string{"error one_key"}, cause: "another node uses the key of node3", evidence: "10.9.9.9",
+		},
+		"the peers have found a second key": {
+			harm: func(s *sick) {
+				for j := range 3 {
+					s.cut(3, j, "peer refuses this node: another node with the same key is connected")
+				}
+				s.nodes, s.heads = s.nodes[3:], nil
+			},
+			want: []string{"error one_key", "error no_quorum", "error no_peers"}, cause: "another node uses the key of node4", evidence: "the same key",
 		},
 		"another node at the port": {
 			harm: func(s *sick) { s.nodes[3].folder.key = "other" },
@@ -269,6 +296,21 @@ func TestDoctor(t *testing.T) {
 				s.both(2, func(a *answer) { why := "disk is full"; a.status.Problem, a.status.Disk.Free = &why, 100<<20 })
 			},
 			want: []string{"error disk_full"}, cause: "the disk of node3 is full", evidence: "100 MiB are free, the node keeps 256 MiB",
+		},
+		"disk full, which took the node out of the network": {
+			harm: func(s *sick) {
+				s.both(2, func(a *answer) {
+					why := "disk is full"
+					a.status.Problem, a.status.Disk.Free, a.status.Leader = &why, 100<<20, nil
+				})
+				for j := range 4 {
+					if j != 2 {
+						s.cut(j, 2, "connection refused")
+						s.cut(2, j, "")
+					}
+				}
+			},
+			want: []string{"error disk_full", "warning away"}, cause: "the disk of node3 is full",
 		},
 		"disk nearly full": {
 			harm: func(s *sick) { s.both(2, func(a *answer) { a.status.Disk.Free = 1 << 30 }) },
