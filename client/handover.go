@@ -73,8 +73,8 @@ func VerifyCertificate(c *ProofCertificate, t *Trust) ([]TrustedValidator, error
 	return signers, nil
 }
 
-// Follow is the trust in the set to which changes lead from t's: each must be certified by a quorum of the set before it. With changes of no
-// use it is t's own. It needs no node. Errors wrap ErrProof, or ErrTrust where t itself cannot be.
+// Follow is the trust in the set to which changes lead from t's: each must be certified by a quorum of the set before it. Changes up to t.From
+// are skipped. It needs no node. Errors wrap ErrProof, or ErrTrust where t itself cannot be.
 func (t *Trust) Follow(changes []Handover) (*Trust, error) {
 	if err := t.Validate(); err != nil {
 		return nil, err
@@ -90,46 +90,26 @@ func (t *Trust) Follow(changes []Handover) (*Trust, error) {
 	return out, nil
 }
 
-// follow walks from t's set, wherever in changes that rules, to the last one.
+// follow walks from t's set by the changes after t.From to the last one.
 func (t *Trust) follow(s *suite, changes []Handover) (*Trust, error) {
 	if len(changes) > maxHandovers {
 		return nil, fmt.Errorf("%d changes of the validator set, at most %d", len(changes), maxHandovers)
 	}
-	start, err := t.start(s, changes)
-	if err != nil {
-		return nil, err
-	}
 	current := t
-	for i := start; i < len(changes); i++ {
+	for i := range changes {
 		if i > 0 && changes[i].From <= changes[i-1].From {
 			return nil, fmt.Errorf("change %d of the validator set is at block %d, the one before at %d", i, uint64(changes[i].From), uint64(changes[i-1].From))
 		}
-		if current, err = current.handOver(s, &changes[i]); err != nil {
-			return nil, fmt.Errorf("change of the validator set at block %d: %w", uint64(changes[i].From), err)
-		}
-	}
-	return current, nil
-}
-
-// start is the index behind the last change that leads to t's own set: what came before, t does not need.
-func (t *Trust) start(s *suite, changes []Handover) (int, error) {
-	own, err := t.validatorsHash(s)
-	if err != nil {
-		return 0, err
-	}
-	for i := len(changes) - 1; i >= 0; i-- {
-		if len(changes[i].Validators) != len(t.Validators) {
+		if changes[i].From <= t.From {
 			continue
 		}
-		set, err := validatorsHash(s, changes[i].Validators)
+		next, err := current.handOver(s, &changes[i])
 		if err != nil {
-			return 0, err
+			return nil, fmt.Errorf("change of the validator set at block %d: %w", uint64(changes[i].From), err)
 		}
-		if set == own {
-			return i + 1, nil
-		}
+		current = next
 	}
-	return 0, nil
+	return current, nil
 }
 
 // handOver is the trust in the set that t's set has handed over to.
@@ -142,7 +122,7 @@ func (t *Trust) handOver(s *suite, h *Handover) (*Trust, error) {
 	if err != nil {
 		return nil, err
 	}
-	next, err := t.with(h.Validators)
+	next, err := t.with(h.Validators, h.From)
 	if err != nil {
 		return nil, err
 	}
@@ -169,9 +149,10 @@ func (t *Trust) handOver(s *suite, h *Handover) (*Trust, error) {
 	return next, nil
 }
 
-// with is t with another set. Names are carried over by id: no hash covers them.
-func (t *Trust) with(set []HandoverValidator) (*Trust, error) {
+// with is t with another set, from a height on. Names are carried over by id: no hash covers them.
+func (t *Trust) with(set []HandoverValidator, from hexutil.Uint64) (*Trust, error) {
 	next := *t
+	next.From = from
 	if len(set) > maxTrustedValidators {
 		return nil, fmt.Errorf("%d validators, at most %d", len(set), maxTrustedValidators)
 	}

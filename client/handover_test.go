@@ -2,7 +2,7 @@ package client_test
 
 import (
 	"bytes"
-	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"slices"
@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
+	gethcrypto "github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -30,7 +31,7 @@ type consortium struct {
 
 // newConsortium makes a chain of length blocks. The set from each height of changes on has these members; the founding set is 1 to 4.
 func newConsortium(t require.TestingT, length uint64, changes map[uint64][]chain.ValidatorID) *consortium {
-	key, err := suite.GenerateKey(rand.Reader)
+	key, err := suite.ParsePrivateKey(gethcrypto.Keccak256(nil))
 	require.NoError(t, err)
 	c := &consortium{ledger: &ledger{genesis: newGenesis(t, key)}, keys: map[chain.ValidatorID]crypto.PrivateKey{}, from: map[uint64]chain.ValidatorSet{}}
 	g := c.genesis
@@ -56,7 +57,8 @@ func newConsortium(t require.TestingT, length uint64, changes map[uint64][]chain
 func (c *consortium) set(t require.TestingT, ids ...chain.ValidatorID) (set chain.ValidatorSet) {
 	for _, id := range ids {
 		if c.keys[id] == nil {
-			key, err := suite.GenerateKey(rand.Reader)
+			// The same in every process, or the fuzzer's seeds would be of another chain in each of its workers.
+			key, err := suite.ParsePrivateKey(gethcrypto.Keccak256([]byte{byte(id)}))
 			require.NoError(t, err)
 			c.keys[id] = key
 		}
@@ -272,7 +274,7 @@ func TestFollowRefusesForgedHandovers(t *testing.T) {
 	}
 }
 
-// TestFollowThroughCycles: a set may come back; whoever trusts it needs only what came after it ruled last.
+// TestFollowThroughCycles: a set may come back; every change is of its height and of no other.
 func TestFollowThroughCycles(t *testing.T) {
 	a, b := []chain.ValidatorID{1, 2, 3, 4}, []chain.ValidatorID{3, 4, 5, 6}
 	c := newConsortium(t, 20, map[uint64][]chain.ValidatorID{3: b, 5: a, 7: b, 9: a, 11: {4, 5, 6, 7}})
@@ -280,17 +282,27 @@ func TestFollowThroughCycles(t *testing.T) {
 	got, err := c.trusted(t).Follow(h)
 	require.NoError(t, err)
 	require.EqualValues(t, 7, got.Validators[3].ID)
-	// The same change again, as if it came later: its header is of the height that it is of.
+	require.EqualValues(t, 11, got.From)
+	// The same changes again, as if they came later.
 	again := append(slices.Clone(h[:2]), h[0], h[1])
-	again[2].From, again[3].From = 100, 102
-	again = append(again, h[4])
 	_, err = c.trusted(t).Follow(again)
-	require.ErrorIs(t, err, client.ErrProof)
+	require.ErrorContains(t, err, "at block 3, the one before at 5")
+	again[2].From, again[3].From = 100, 102
+	_, err = c.trusted(t).Follow(again)
+	require.ErrorContains(t, err, "its header is of block 2")
+	// From the middle: what came before is not looked at, what comes after must fit.
+	middle, err := c.trusted(t).Follow(h[:3])
+	require.NoError(t, err)
+	h[0].Header = nil
+	_, err = middle.Follow(h)
+	require.NoError(t, err)
+	_, err = middle.Follow(h[4:])
+	require.ErrorContains(t, err, "a change is missing")
 	// A loop that nobody signed.
 	for i := range h {
 		h[i].Certificate.Attestations = nil
 	}
-	_, err = c.trusted(t).Follow(h)
+	_, err = middle.Follow(h)
 	require.ErrorIs(t, err, client.ErrProof)
 }
 
@@ -385,6 +397,46 @@ func TestAnyHistoryOfSets(t *testing.T) {
 			require.Equal(t, now.Quorum, got.Quorum)
 		} else {
 			require.ErrorIs(t, err, client.ErrProof)
+		}
+	})
+}
+
+// FuzzFollow: no file makes a verifier panic, and none but the true changes leads anywhere.
+func FuzzFollow(f *testing.F) {
+	t := new(testing.T)
+	c := newConsortium(t, 6, map[uint64][]chain.ValidatorID{3: {2, 3, 4, 5}, 5: {2, 3, 4, 5, 6}})
+	trust := c.trusted(t)
+	want, err := trust.Follow(c.handovers(t, 6))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for height := range uint64(7) {
+		file, err := json.Marshal(c.handovers(t, height))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(file)
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		var changes []client.Handover
+		if json.Unmarshal(file, &changes) != nil {
+			return
+		}
+		got, err := trust.Follow(changes)
+		if err != nil {
+			require.ErrorIs(t, err, client.ErrProof)
+			return
+		}
+		switch got.From {
+		case 0:
+			require.Equal(t, trust, got)
+		case 3, 5:
+			require.LessOrEqual(t, len(got.Validators), len(want.Validators))
+			for _, v := range got.Validators {
+				require.EqualValues(t, c.keys[chain.ValidatorID(v.ID)].Public().Bytes(), v.PublicKey)
+			}
+		default:
+			t.Fatalf("the changes lead to a set from height %d, which there is not", got.From)
 		}
 	})
 }

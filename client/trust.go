@@ -31,7 +31,9 @@ type Trust struct {
 	Genesis common.Hash `json:"genesis"`
 	// Engine is the consensus engine, which rules how many of a set's validators make a certificate: Quorum changes with the set.
 	Engine string `json:"engine"`
-	// Validators is sorted by ID: the founding set, or a later one.
+	// From is the first height that Validators attest: 0 for the founding set.
+	From hexutil.Uint64 `json:"from"`
+	// Validators is sorted by ID.
 	Validators []TrustedValidator `json:"validators"`
 	// Quorum is the number of these validators whose signatures make a certificate.
 	Quorum int `json:"quorum"`

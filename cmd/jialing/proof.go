@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -192,16 +193,53 @@ func (v *provenView) text(w io.Writer) {
 }
 
 func (c *cli) proofTrust() *cobra.Command {
-	return &cobra.Command{
-		Use: "trust GENESIS", Short: "Print the trust file of a chain: its genesis hash, validators and quorum", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+	var follow bool
+	cmd := &cobra.Command{
+		Use:   "trust FILE",
+		Short: "Print the trust file of a chain: its genesis hash, validators and quorum",
+		Long: `Print the trust file of a chain: its genesis hash, validators and quorum. FILE is the genesis, or an older trust file.
+
+With --follow it is that of the present validators: a node gives the changes of the set, each of which the set before it must have signed.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := readTrust(args[0], "")
 			if err != nil {
 				return err
 			}
+			if follow {
+				if t, err = c.followSets(cmd.Context(), t); err != nil {
+					return err
+				}
+			}
 			_, err = c.out.Write(t.Encode())
 			return err
 		},
+	}
+	c.rpcFlags(cmd)
+	cmd.Flags().BoolVar(&follow, "follow", false, "walk to the present validators by what the node at --rpc has; nothing of it is believed")
+	return cmd
+}
+
+// followSets walks from t's validators to the present ones.
+func (c *cli) followSets(ctx context.Context, t *client.Trust) (*client.Trust, error) {
+	conn, ctx, done, err := c.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	for from := uint64(t.From) + 1; ; {
+		changes, err := conn.SetChanges(ctx, from)
+		if err != nil || len(changes) == 0 {
+			return t, err
+		}
+		last := uint64(changes[len(changes)-1].From)
+		if last < from {
+			return nil, fmt.Errorf("the node gives changes of the validator set before block %d, which was not asked for", from)
+		}
+		if t, err = t.Follow(changes); err != nil {
+			return nil, err
+		}
+		from = last + 1
 	}
 }
 
