@@ -24,8 +24,8 @@ func (c *checker) first(first uint64, decision *crypto.Hash) (*chain.Header, err
 	}
 	parent := founding
 	from := uint64(1)
-	if first > AncestorHeaders+1 {
-		parent, from = nil, first-AncestorHeaders
+	if first > chain.AncestorHeaders+1 {
+		parent, from = nil, first-chain.AncestorHeaders
 	}
 	for height := from; height <= first; height++ {
 		if err := c.ctx.Err(); err != nil {

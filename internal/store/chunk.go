@@ -31,15 +31,6 @@ const (
 	smallStorage = 256
 )
 
-// ErrChunk is wrapped by every error of a chunk that does not prove what was asked for: its sender is wrong.
-var ErrChunk = errors.New("state chunk does not hold")
-
-// StateRange is a piece of a trie: hashed keys from From to To, both included. A zero Owner stands for the accounts, else it is the hash of the address whose slots
-// these are.
-type StateRange struct {
-	Owner, From, To common.Hash
-}
-
 // lastKey is the end of every trie.
 var lastKey = common.Hash(bytes.Repeat([]byte{0xff}, hashSize))
 
@@ -66,7 +57,7 @@ var errEnough = errors.New("enough")
 
 // StateChunk makes the chunk that begins at r.From. It ends with the first leaf behind r.To, or with the one that makes it limit bytes long, proofs not counted; a
 // limit beyond chunkTarget is that. ErrNotHeld when that height's state is not held. Safe for concurrent use.
-func (s *Store) StateChunk(ctx context.Context, height uint64, r StateRange, limit int) (out []byte, err error) {
+func (s *Store) StateChunk(ctx context.Context, height uint64, r chain.StateRange, limit int) (out []byte, err error) {
 	err = s.withHeld(height, func(snap *pebble.Snapshot, root common.Hash) error {
 		m := chunkMaker{s: s, ctx: ctx, snap: snap, r: r, limit: min(limit, chunkTarget)}
 		if r.Owner != (common.Hash{}) {
@@ -111,7 +102,7 @@ type chunkMaker struct {
 	s    *Store
 	ctx  context.Context //nolint:containedctx // lives for one call of StateChunk
 	snap *pebble.Snapshot
-	r    StateRange
+	r    chain.StateRange
 	// limit and size are of the leaves in bytes.
 	limit, size int
 	c           chunk
@@ -211,7 +202,7 @@ func (m *chunkMaker) small(owner common.Hash) (slots []chunkLeaf, err error) {
 
 // verified is a chunk that is proved by a root.
 type verified struct {
-	r     StateRange
+	r     chain.StateRange
 	leafs []chunkLeaf
 	// accounts and slots run parallel to leafs in a chunk of accounts.
 	accounts []account
@@ -221,10 +212,10 @@ type verified struct {
 	next common.Hash
 }
 
-// verifyChunk checks a chunk by the root of its trie. The error wraps ErrChunk.
-func verifyChunk(root common.Hash, r StateRange, b []byte) (*verified, error) {
+// verifyChunk checks a chunk by the root of its trie. The error wraps chain.ErrStateChunk.
+func verifyChunk(root common.Hash, r chain.StateRange, b []byte) (*verified, error) {
 	bad := func(format string, args ...any) (*verified, error) {
-		return nil, fmt.Errorf("%w: %w", ErrChunk, fmt.Errorf(format, args...))
+		return nil, fmt.Errorf("%w: %w", chain.ErrStateChunk, fmt.Errorf(format, args...))
 	}
 	if len(b) > MaxChunk {
 		return bad("%d bytes, at most %d", len(b), MaxChunk)

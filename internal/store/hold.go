@@ -8,6 +8,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/jialing-chain/jialing/internal/chain"
 )
 
 // A node that joins a long chain fetches the state after one block in chunks (chunk.go), from several peers at once. While it does, the chain goes on; each peer
@@ -31,15 +33,6 @@ var (
 	// ErrHoldsFull: as many states are held as may be.
 	ErrHoldsFull = fmt.Errorf("%d states are held for fetching already", maxHeld)
 )
-
-// HeldState is a state that can be fetched, or will be.
-type HeldState struct {
-	Height uint64
-	// Ready is false while the height is above the head.
-	Ready bool
-	// Left is for how long it is held yet.
-	Left time.Duration
-}
 
 // held is one state. The read side of mu is taken while a chunk is made.
 type held struct {
@@ -115,13 +108,13 @@ func (s *Store) openHeld(h *held) error {
 }
 
 // HeldStates lists the states that are held or waited for, lowest first. Safe for concurrent use.
-func (s *Store) HeldStates() (out []HeldState) {
+func (s *Store) HeldStates() (out []chain.HeldState) {
 	s.holds.mu.Lock()
 	defer s.holds.mu.Unlock()
 	s.holds.expire()
 	for _, h := range s.holds.list {
 		h.mu.RLock()
-		out = append(out, HeldState{h.height, h.snap != nil, h.until.Sub(s.holds.now())})
+		out = append(out, chain.HeldState{Height: h.height, Ready: h.snap != nil, Left: h.until.Sub(s.holds.now())})
 		h.mu.RUnlock()
 	}
 	if len(out) == 2 && out[0].Height > out[1].Height {

@@ -102,14 +102,14 @@ func (i *Import) start(target []byte) error {
 	}
 	b.set(importKey(importTarget), target)
 	if root := i.header.Root; root != types.EmptyRootHash {
-		i.openRanges(b, StateRange{To: lastKey}, accountRanges)
+		i.openRanges(b, chain.StateRange{To: lastKey}, accountRanges)
 		setRoots(b, common.Hash{}, importRoot{types.EmptyRootHash, root})
 	}
 	return i.s.apply(b, pebble.Sync)
 }
 
 // openRanges cuts a range, which reaches to the end of its trie, into n.
-func (i *Import) openRanges(b *batch, r StateRange, n int) {
+func (i *Import) openRanges(b *batch, r chain.StateRange, n int) {
 	// The first two bytes tell the pieces apart: keys are hashes, so equal pieces hold about as many.
 	from, end := int(r.From[0])<<8|int(r.From[1]), 1<<16
 	if end-from < 2*n {
@@ -158,7 +158,7 @@ func (i *Import) resume() error {
 func (i *Import) Header() *chain.Header { return i.header }
 
 // Open lists ranges that are still to be fetched, at most limit, those of storages first. None, with no Codes, is the time for Finish.
-func (i *Import) Open(limit int) (out []StateRange, err error) {
+func (i *Import) Open(limit int) (out []chain.StateRange, err error) {
 	for _, lo := range [][]byte{importKey(importRanges, successor(common.Hash{})), importKey(importRanges, common.Hash{})} {
 		err := i.s.scan(i.s.db, lo, rangesEnd(lo), func(key, value []byte) error {
 			if len(out) == limit {
@@ -167,7 +167,7 @@ func (i *Import) Open(limit int) (out []StateRange, err error) {
 			if len(key) != 2+2*hashSize || len(value) != hashSize {
 				return i.s.corrupt(fmt.Errorf("import: %w", errRecord))
 			}
-			out = append(out, StateRange{common.Hash(key[2:]), common.Hash(value), common.Hash(key[2+hashSize:])})
+			out = append(out, chain.StateRange{Owner: common.Hash(key[2:]), From: common.Hash(value), To: common.Hash(key[2+hashSize:])})
 			return nil
 		})
 		if err != nil && !errors.Is(err, errEnough) {
@@ -201,9 +201,9 @@ func (i *Import) Codes(limit int) (out []common.Hash, err error) {
 	return out, nil
 }
 
-// Add verifies a peer's chunk for a range that Open listed, and writes it. A range that has been served meanwhile is no error. The error wraps ErrChunk when the peer
+// Add verifies a peer's chunk for a range that Open listed, and writes it. A range that has been served meanwhile is no error. The error wraps chain.ErrStateChunk when the peer
 // is wrong; every other one ends the import.
-func (i *Import) Add(ctx context.Context, r StateRange, b []byte) error {
+func (i *Import) Add(ctx context.Context, r chain.StateRange, b []byte) error {
 	i.mu.Lock()
 	root, open := i.roots[r.Owner]
 	i.mu.Unlock()
@@ -238,7 +238,7 @@ func (i *Import) write(v *verified) error {
 	defer b.close()
 	b.delete(key)
 	if !v.done {
-		rest := StateRange{v.r.Owner, v.next, v.r.To}
+		rest := chain.StateRange{Owner: v.r.Owner, From: v.next, To: v.r.To}
 		if v.r.Owner != (common.Hash{}) && v.r.To == lastKey && v.r.From == (common.Hash{}) {
 			i.openRanges(b, rest, splitRanges)
 		} else {
@@ -356,7 +356,7 @@ func (i *Import) setRoot(b *batch, owner, root common.Hash) {
 	b.deleteRange(ranges, prefixEnd(ranges))
 }
 
-// AddCodes takes codes that Codes listed, in any order. A code that is not wanted is an error that wraps ErrChunk.
+// AddCodes takes codes that Codes listed, in any order. A code that is not wanted is an error that wraps chain.ErrStateChunk.
 func (i *Import) AddCodes(codes [][]byte) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -377,7 +377,7 @@ func (i *Import) AddCodes(codes [][]byte) error {
 			return fmt.Errorf("import: %w", err)
 		}
 		if wanted == nil && have == nil {
-			return fmt.Errorf("import: %w: code %s is not wanted", ErrChunk, hash)
+			return fmt.Errorf("import: %w: code %s is not wanted", chain.ErrStateChunk, hash)
 		}
 		b.set(codeKey(hash), code)
 		b.delete(key)

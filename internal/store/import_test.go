@@ -86,11 +86,11 @@ func (l *ledger) source(cfg Config, blocks, accounts, big int) (*Store, *work) {
 }
 
 // tail is what a peer gives beside the state.
-func (l *ledger) tail(s *Store, w *work) *ImportTail {
+func (l *ledger) tail(s *Store, w *work) *chain.StateTail {
 	height := w.decision.Height
-	t := &ImportTail{Genesis: l.genesis, Decision: w.decision, Txs: w.txs, Exclusions: w.executed.Excluded, Certificate: l.certificate(w),
+	t := &chain.StateTail{Genesis: l.genesis, Decision: w.decision, Txs: w.txs, Exclusions: w.executed.Excluded, Certificate: l.certificate(w),
 		Set: l.setAt(height), Next: l.setAt(height + 1)}
-	for h := height - min(height-1, AncestorHeaders); h < height; h++ {
+	for h := height - min(height-1, chain.AncestorHeaders); h < height; h++ {
 		header, err := s.Header(h)
 		require.NoError(l.tb, err)
 		t.Ancestors = append(t.Ancestors, header)
@@ -282,9 +282,9 @@ func TestAlteredChunksAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	for _, c := range []struct {
 		root common.Hash
-		r    StateRange
-	}{{root, StateRange{To: lastKey}}, {root, StateRange{From: common.Hash{0x40}, To: common.Hash{0x60}}},
-		{a.root, StateRange{Owner: owner, To: lastKey}}, {a.root, StateRange{Owner: owner, From: common.Hash{0x80}, To: common.Hash{0x90}}}} {
+		r    chain.StateRange
+	}{{root, chain.StateRange{To: lastKey}}, {root, chain.StateRange{From: common.Hash{0x40}, To: common.Hash{0x60}}},
+		{a.root, chain.StateRange{Owner: owner, To: lastKey}}, {a.root, chain.StateRange{Owner: owner, From: common.Hash{0x80}, To: common.Hash{0x90}}}} {
 		good, err := src.StateChunk(context.Background(), height, c.r, 3000)
 		require.NoError(t, err)
 		want, err := verifyChunk(c.root, c.r, good)
@@ -293,7 +293,7 @@ func TestAlteredChunksAreRefused(t *testing.T) {
 		try := func(b []byte, what string) {
 			got, err := verifyChunk(c.root, c.r, b)
 			if err != nil {
-				require.ErrorIs(t, err, ErrChunk)
+				require.ErrorIs(t, err, chain.ErrStateChunk)
 				refused++
 				return
 			}
@@ -316,12 +316,12 @@ func TestAlteredChunksAreRefused(t *testing.T) {
 		}
 		l.alterChunk(t, good, try)
 		_, err = verifyChunk(common.Hash{1}, c.r, good)
-		require.ErrorIs(t, err, ErrChunk, "another root")
-		_, err = verifyChunk(c.root, StateRange{Owner: c.r.Owner, From: common.Hash{0xf0}, To: lastKey}, good)
-		require.ErrorIs(t, err, ErrChunk, "another range")
+		require.ErrorIs(t, err, chain.ErrStateChunk, "another root")
+		_, err = verifyChunk(c.root, chain.StateRange{Owner: c.r.Owner, From: common.Hash{0xf0}, To: lastKey}, good)
+		require.ErrorIs(t, err, chain.ErrStateChunk, "another range")
 	}
-	_, err = verifyChunk(root, StateRange{To: lastKey}, make([]byte, MaxChunk+1))
-	require.ErrorIs(t, err, ErrChunk)
+	_, err = verifyChunk(root, chain.StateRange{To: lastKey}, make([]byte, MaxChunk+1))
+	require.ErrorIs(t, err, chain.ErrStateChunk)
 }
 
 // alterChunk tries changes that keep the form.
@@ -386,7 +386,7 @@ func TestFullChunkFits(t *testing.T) {
 	l := newLedger(t, 54)
 	src, w := l.source(smallConfig(vfs.NewMem()), 0, 8000, smallStorage)
 	defer src.Close()
-	r := StateRange{To: lastKey}
+	r := chain.StateRange{To: lastKey}
 	b, err := src.StateChunk(context.Background(), w.decision.Height, r, MaxChunk)
 	require.NoError(t, err)
 	v, err := verifyChunk(w.executed.Block.Header.Root, r, b)
@@ -400,7 +400,7 @@ func FuzzVerifyChunk(f *testing.F) {
 	l := newLedger(f, 53)
 	src, w := l.source(smallConfig(vfs.NewMem()), 0, 30, 300)
 	root := w.executed.Block.Header.Root
-	r := StateRange{To: lastKey}
+	r := chain.StateRange{To: lastKey}
 	good, err := src.StateChunk(context.Background(), w.decision.Height, r, 1500)
 	require.NoError(f, err)
 	want, err := verifyChunk(root, r, good)

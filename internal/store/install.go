@@ -15,24 +15,6 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 )
 
-// AncestorHeaders is how many headers before the first block are needed: BLOCKHASH of the next block sees 256 with the first block's own.
-const AncestorHeaders = 255
-
-// ImportTail is what a chain that begins with a fetched state needs beside it.
-type ImportTail struct {
-	Genesis *chain.Genesis
-	// Ancestors are the headers before the block, ascending: AncestorHeaders of them, or all down to block 1.
-	Ancestors []*chain.Header
-	// Decision is the block's, Txs what was decided, verified, Exclusions those of them that the block left out.
-	Decision   *chain.Decision
-	Txs        chain.Txs
-	Exclusions []chain.Exclusion
-	// Certificate is the block's.
-	Certificate *chain.Certificate
-	// Set attested the block, Next attests the one after. No later change may be settled in the state.
-	Set, Next chain.ValidatorSet
-}
-
 // Importing is the header of the import that the folder holds, nil when there is none.
 func (s *Store) Importing() (*chain.Header, error) {
 	target, err := s.get(importKey(importTarget))
@@ -50,8 +32,8 @@ func (s *Store) Importing() (*chain.Header, error) {
 func (i *Import) State() chain.State { return importState{i.s} }
 
 // Finish makes the folder a chain whose head is the imported block. All of t is checked against the block's header but for the signatures in the certificate, which
-// are the caller's to check. An error that wraps ErrChunk is t's; the import stays as it is.
-func (i *Import) Finish(t *ImportTail) error {
+// are the caller's to check. An error that wraps chain.ErrStateChunk is t's; the import stays as it is.
+func (i *Import) Finish(t *chain.StateTail) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.err != nil {
@@ -66,7 +48,7 @@ func (i *Import) Finish(t *ImportTail) error {
 	}
 	excluded, err := i.checkTail(t, founding)
 	if err != nil {
-		return fmt.Errorf("import: %w: %w", ErrChunk, err)
+		return fmt.Errorf("import: %w: %w", chain.ErrStateChunk, err)
 	}
 	if err := i.install(t, founding, excluded); err != nil {
 		i.err = fmt.Errorf("import: %w", err)
@@ -105,7 +87,7 @@ func genesisHeader(g *chain.Genesis, like *Store) (*chain.Header, error) {
 }
 
 // checkTail compares all parts with the header.
-func (i *Import) checkTail(t *ImportTail, founding *chain.Header) ([]exclusion, error) {
+func (i *Import) checkTail(t *chain.StateTail, founding *chain.Header) ([]exclusion, error) {
 	h, suite := i.header, i.s.suite
 	height := h.Number.Uint64()
 	extra, err := chain.DecodeExtra(h.Extra)
@@ -142,11 +124,11 @@ func (i *Import) checkTail(t *ImportTail, founding *chain.Header) ([]exclusion, 
 // checkAncestors walks from the block down by both hashes.
 func (i *Import) checkAncestors(ancestors []*chain.Header, founding *chain.Header) error {
 	height := i.header.Number.Uint64()
-	if want := min(height-1, AncestorHeaders); uint64(len(ancestors)) != want {
+	if want := min(height-1, chain.AncestorHeaders); uint64(len(ancestors)) != want {
 		return fmt.Errorf("%d headers before block %d, want %d", len(ancestors), height, want)
 	}
 	line := append([]*chain.Header{}, ancestors...)
-	if height <= AncestorHeaders+1 {
+	if height <= chain.AncestorHeaders+1 {
 		line = append([]*chain.Header{founding}, line...)
 	}
 	line = append(line, i.header)
@@ -168,7 +150,7 @@ func (i *Import) checkAncestors(ancestors []*chain.Header, founding *chain.Heade
 }
 
 // install writes the block with everything of it, and with that ends the import.
-func (i *Import) install(t *ImportTail, founding *chain.Header, excluded []exclusion) error {
+func (i *Import) install(t *chain.StateTail, founding *chain.Header, excluded []exclusion) error {
 	s, height := i.s, i.header.Number.Uint64()
 	hash := i.header.Hash()
 	size := 0

@@ -25,27 +25,27 @@ func TestFinishChecksTheTail(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, i.Finish(l.tail(src, w)), ErrImporting, "nothing has been fetched")
 	require.NoError(t, fetch(src, i, l.rng, 5000))
-	for name, spoil := range map[string]func(x *ImportTail){
-		"decision":             func(x *ImportTail) { d := *x.Decision; d.TimeMillis++; x.Decision = &d },
-		"a transaction less":   func(x *ImportTail) { x.Txs = x.Txs[1:] },
-		"transactions swapped": func(x *ImportTail) { x.Txs = append(chain.Txs{x.Txs[1], x.Txs[0]}, x.Txs[2:]...) },
-		"exclusion": func(x *ImportTail) {
+	for name, spoil := range map[string]func(x *chain.StateTail){
+		"decision":             func(x *chain.StateTail) { d := *x.Decision; d.TimeMillis++; x.Decision = &d },
+		"a transaction less":   func(x *chain.StateTail) { x.Txs = x.Txs[1:] },
+		"transactions swapped": func(x *chain.StateTail) { x.Txs = append(chain.Txs{x.Txs[1], x.Txs[0]}, x.Txs[2:]...) },
+		"exclusion": func(x *chain.StateTail) {
 			if len(x.Exclusions) == 0 {
 				x.Exclusions = []chain.Exclusion{{Tx: x.Txs[0].Hash()}}
 			} else {
 				x.Exclusions = nil
 			}
 		},
-		"certificate of another block": func(x *ImportTail) { c := *x.Certificate; c.Block[0]++; x.Certificate = &c },
-		"set":                          func(x *ImportTail) { x.Set = append(chain.ValidatorSet{}, x.Set...); x.Set[0].Address[0]++ },
-		"next set":                     func(x *ImportTail) { x.Next = append(chain.ValidatorSet{}, x.Next...); x.Next[0].Address[0]++ },
-		"ancestor missing":             func(x *ImportTail) { x.Ancestors = x.Ancestors[1:] },
-		"ancestor altered": func(x *ImportTail) {
+		"certificate of another block": func(x *chain.StateTail) { c := *x.Certificate; c.Block[0]++; x.Certificate = &c },
+		"set":                          func(x *chain.StateTail) { x.Set = append(chain.ValidatorSet{}, x.Set...); x.Set[0].Address[0]++ },
+		"next set":                     func(x *chain.StateTail) { x.Next = append(chain.ValidatorSet{}, x.Next...); x.Next[0].Address[0]++ },
+		"ancestor missing":             func(x *chain.StateTail) { x.Ancestors = x.Ancestors[1:] },
+		"ancestor altered": func(x *chain.StateTail) {
 			x.Ancestors = append([]*chain.Header{}, x.Ancestors...)
 			x.Ancestors[7] = types.CopyHeader(x.Ancestors[7])
 			x.Ancestors[7].GasUsed++
 		},
-		"first ancestor altered": func(x *ImportTail) {
+		"first ancestor altered": func(x *chain.StateTail) {
 			x.Ancestors = append([]*chain.Header{}, x.Ancestors...)
 			x.Ancestors[0] = types.CopyHeader(x.Ancestors[0])
 			x.Ancestors[0].GasUsed++
@@ -53,7 +53,7 @@ func TestFinishChecksTheTail(t *testing.T) {
 	} {
 		tail := l.tail(src, w)
 		spoil(tail)
-		require.ErrorIs(t, i.Finish(tail), ErrChunk, name)
+		require.ErrorIs(t, i.Finish(tail), chain.ErrStateChunk, name)
 		require.Nil(t, dst.Head(), name)
 	}
 	require.NoError(t, i.Finish(l.tail(src, w)))
@@ -64,8 +64,8 @@ func TestFinishChecksTheTail(t *testing.T) {
 // checkNotKept asks for what a chain that began with a fetched state does not have.
 func (l *ledger) checkNotKept(s *Store, w *work) {
 	first := w.decision.Height
-	require.Greater(l.tb, first, uint64(AncestorHeaders+10))
-	for _, h := range []uint64{1, first - AncestorHeaders - 1} {
+	require.Greater(l.tb, first, uint64(chain.AncestorHeaders+10))
+	for _, h := range []uint64{1, first - chain.AncestorHeaders - 1} {
 		_, err := s.Header(h)
 		require.ErrorIs(l.tb, err, ErrNotKept)
 	}
@@ -87,7 +87,7 @@ func (l *ledger) checkNotKept(s *Store, w *work) {
 	require.ErrorIs(l.tb, err, ErrNotKept)
 	_, err = s.Logs(context.Background(), chain.LogQuery{From: first + 1, To: first + 10, MaxResults: 10})
 	require.NoError(l.tb, err)
-	for h := first - AncestorHeaders; h <= first; h++ {
+	for h := first - chain.AncestorHeaders; h <= first; h++ {
 		got, err := s.Header(h)
 		require.NoError(l.tb, err)
 		require.Equal(l.tb, l.headers[h].Hash(), got.Hash())
@@ -146,7 +146,7 @@ func TestCodesThatAreNotWanted(t *testing.T) {
 	require.NoError(t, err)
 	i, err := dst.BeginImport(header)
 	require.NoError(t, err)
-	require.ErrorIs(t, i.AddCodes([][]byte{[]byte("nobody's")}), ErrChunk)
+	require.ErrorIs(t, i.AddCodes([][]byte{[]byte("nobody's")}), chain.ErrStateChunk)
 	require.NoError(t, fetch(src, i, l.rng, 5000))
 	codes, err := src.StateCodes([]common.Hash{{1}})
 	require.NoError(t, err)
@@ -161,7 +161,7 @@ func TestHolds(t *testing.T) {
 	ctx := context.Background()
 	l.certified(s, l.randomWork(1))
 	l.certified(s, l.randomWork(1))
-	all := StateRange{To: lastKey}
+	all := chain.StateRange{To: lastKey}
 
 	require.ErrorIs(t, s.HoldState(1), ErrNotHeld, "passed")
 	require.ErrorIs(t, s.HoldState(0), ErrNotHeld)
@@ -170,14 +170,14 @@ func TestHolds(t *testing.T) {
 	require.NoError(t, s.HoldState(2), "twice is once")
 	require.NoError(t, s.HoldState(4))
 	require.ErrorIs(t, s.HoldState(5), ErrHoldsFull)
-	require.Equal(t, []HeldState{{2, true, holdTime}, {4, false, waitTime}}, s.HeldStates())
+	require.Equal(t, []chain.HeldState{{Height: 2, Ready: true, Left: holdTime}, {Height: 4, Left: waitTime}}, s.HeldStates())
 	_, err := s.StateChunk(ctx, 4, all, 1000)
 	require.ErrorIs(t, err, ErrNotHeld)
 
 	for range 3 {
 		l.certified(s, l.randomWork(1))
 	}
-	require.Equal(t, []HeldState{{2, true, holdTime}, {4, true, holdTime}}, s.HeldStates())
+	require.Equal(t, []chain.HeldState{{Height: 2, Ready: true, Left: holdTime}, {Height: 4, Ready: true, Left: holdTime}}, s.HeldStates())
 	for _, height := range []uint64{2, 4} {
 		b, err := s.StateChunk(ctx, height, all, 1<<20)
 		require.NoError(t, err)
