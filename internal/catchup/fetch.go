@@ -52,10 +52,13 @@ type fetching struct {
 	// average is the size of a block in bytes, as far as is known.
 	average int
 	report  progress
+	// ended is since when there is nothing to do; zero while there is.
+	ended time.Time
 }
 
 // Fetch gets the decisions from height from to height to (0: as far as believed peers are), verifies them and delivers them in order. It returns nil
 // when it has delivered what could be had, and the error of deliver, after which nothing more is delivered. The decision before from is in the ledger.
+// Where to is given it waits a moment for a peer to say that it has got there: whoever asks knows of that height from faster messages than ours.
 func (c *CatchUp) Fetch(ctx context.Context, from, to uint64, verify func(ctx context.Context, d *chain.Decision) error,
 	deliver func(ctx context.Context, d *chain.Decision, txs chain.Txs) error) error {
 	if to == 0 {
@@ -64,7 +67,7 @@ func (c *CatchUp) Fetch(ctx context.Context, from, to uint64, verify func(ctx co
 	if from == 0 || from > to || to > maxHeight {
 		return fmt.Errorf("catchup: fetch heights %d to %d", from, to)
 	}
-	if c.highest(time.Now()) < from {
+	if to == maxHeight && c.highest(time.Now()) < from {
 		return nil
 	}
 	parent, err := c.parentOf(from)
@@ -117,7 +120,7 @@ func (f *fetching) run(ctx context.Context, running *sync.WaitGroup) error {
 		if len(f.spans) > 0 && f.spans[0].blocks != nil && !f.busy {
 			ready, head = f.ready, f.spans[0]
 		}
-		if !f.busy && (len(f.spans) == 0 || (head == nil && f.inFlight == 0)) {
+		if f.over(head) {
 			return nil // who is still being asked was too slow to be needed
 		}
 		select {
@@ -136,6 +139,25 @@ func (f *fetching) run(ctx context.Context, running *sync.WaitGroup) error {
 			timer.Reset(lookAgain)
 		}
 	}
+}
+
+// lagWait is how long a peer's status may lag behind what it has: it tells at most every StatusLeast, and the message travels.
+const lagWait = 250 * time.Millisecond
+
+// over tells that nothing more is to be had.
+func (f *fetching) over(head *span) bool {
+	if f.busy || (len(f.spans) > 0 && (head != nil || f.inFlight > 0)) {
+		f.ended = time.Time{}
+		return false
+	}
+	now := time.Now()
+	if f.to == maxHeight || f.next > f.to || f.c.highest(now) == 0 {
+		return true
+	}
+	if f.ended.IsZero() {
+		f.ended = now
+	}
+	return now.Sub(f.ended) >= lagWait
 }
 
 // plan cuts what is ahead into spans, as many as may be under way.

@@ -57,6 +57,30 @@ func TestFetchOfARange(t *testing.T) {
 	})
 }
 
+// TestFetchWaitsForALateStatus: who asks for a height knows that somebody has it.
+func TestFetchWaitsForALateStatus(t *testing.T) {
+	x := newHistory(t, "chain", 10, small)
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		peer := n.add(x, 9, time.Millisecond)
+		me := n.add(x, 9, time.Millisecond)
+		n.start()
+		n.running.Go(func() {
+			time.Sleep(40 * time.Millisecond)
+			peer.ledger.mu.Lock()
+			peer.ledger.blocks, peer.ledger.height = x.blocks, 10
+			peer.ledger.mu.Unlock()
+			peer.SetHeight(10)
+		})
+		require.NoError(t, me.fetch(n.ctx, 10))
+		require.NoError(t, me.holds(10))
+		start := time.Now()
+		require.NoError(t, me.fetch(n.ctx, 11))
+		require.LessOrEqual(t, time.Since(start), lagWait+lookAgain, "not for ever")
+		require.NoError(t, me.holds(10))
+	})
+}
+
 // TestFetchResumes: after an error of deliver, as of a crash, nothing more is delivered, and another call goes on.
 func TestFetchResumes(t *testing.T) {
 	x := newHistory(t, "chain", 100, small)

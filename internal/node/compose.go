@@ -135,7 +135,7 @@ func (n *Node) newOrder(p *pipeline) error {
 func (n *Node) newExchange(p *pipeline) (err error) {
 	peers := exchange{p.network}
 	p.gossip, err = gossip.New(n.cfg.Gossip, gossip.Deps{Network: peers, Pool: p.pool, Blocks: p.store, Verifier: chain.NewVerifier(n.genesis),
-		Full: func(err error) bool { return errors.Is(err, pool.ErrFull) }, Log: n.log})
+		Full: func(err error) bool { return errors.Is(err, pool.ErrFull) || errors.Is(err, pool.ErrAccountLimit) }, Log: n.log})
 	if err != nil {
 		return err
 	}
@@ -144,6 +144,7 @@ func (n *Node) newExchange(p *pipeline) (err error) {
 	if err != nil {
 		return err
 	}
+	p.catchup.SetFirst(max(p.store.First(), 1))
 	p.catchup.SetExecuted(p.head.Number.Uint64())
 	p.catchup.SetFinalized(p.store.Finalized())
 	return nil
