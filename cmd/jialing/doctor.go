@@ -80,6 +80,10 @@ func diagnose(f *facts) []finding {
 	for _, rule := range rules {
 		out = append(out, rule(f)...)
 	}
+	names := f.names()
+	for i := range out {
+		out[i].Evidence = names.Replace(out[i].Evidence)
+	}
 	slices.SortStableFunc(out, func(a, b finding) int { return a.Severity.rank() - b.Severity.rank() })
 	return out
 }

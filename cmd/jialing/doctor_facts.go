@@ -158,5 +158,18 @@ func (a *answer) offset() (offset, exact time.Duration, ok bool) {
 	return time.UnixMilli(a.status.Now).Sub(a.asked), a.took/2 + time.Millisecond, true
 }
 
+// names replaces the validators' keys in a sentence by their names.
+func (f *facts) names() *strings.Replacer {
+	var pairs []string
+	if s := f.anyStatus(); s != nil {
+		for _, v := range s.Validators {
+			if v.Name != "" {
+				pairs = append(pairs, chain.Peer(v.PublicKey).String(), v.Name)
+			}
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
 // lines are those of a text.
 func lines(s string) iter.Seq[string] { return strings.SplitSeq(s, "\n") }

@@ -137,7 +137,7 @@ func ruleNoQuorum(f *facts) []finding {
 	missing := f.missingValidators(s, up)
 	if len(s.Validators)-len(missing) < s.Quorum {
 		return []finding{{broken, "no_quorum", fmt.Sprintf("no quorum, so no blocks: %s missing (%d of %d validators are up, %d must be)", strings.Join(missing, ", "), len(up),
-			len(s.Validators), s.Quorum), f.whyMissing(), "Bring back at least " + plural(s.Quorum-len(s.Validators)+len(missing), "validator") +
+			len(s.Validators), s.Quorum), f.whyMissing(up), "Bring back at least " + plural(s.Quorum-len(s.Validators)+len(missing), "validator") +
 			" of those missing: start it, or repair the network between. Nothing is lost meanwhile; blocks go on by themselves."}}
 	}
 	// Enough are up, but do they reach each other?
@@ -169,10 +169,11 @@ func (f *facts) missingValidators(s *nodeStatus, up map[string]bool) (missing []
 	return missing
 }
 
-func (f *facts) whyMissing() string {
+// whyMissing says what others say of the validators that nobody reaches.
+func (f *facts) whyMissing(up map[string]bool) string {
 	var text []string
 	for _, p := range f.absent() {
-		if p.validator {
+		if p.validator && !up[string(p.key)] {
 			text = append(text, fmt.Sprintf("%s at %s: %s", p.name, dash(p.address), dash(p.why)))
 		}
 	}
@@ -185,12 +186,13 @@ func ruleAway(f *facts) []finding {
 	if s == nil || len(s.Validators) < 2 {
 		return nil
 	}
-	missing := f.missingValidators(s, f.reachableValidators())
+	up := f.reachableValidators()
+	missing := f.missingValidators(s, up)
 	left := len(s.Validators) - len(missing) - s.Quorum
 	if len(missing) == 0 || left < 0 {
 		return nil
 	}
-	return []finding{{ailing, "away", fmt.Sprintf("away: %s. The chain goes on; %d more may fail", strings.Join(missing, ", "), left), f.whyMissing(),
+	return []finding{{ailing, "away", fmt.Sprintf("away: %s. The chain goes on; %d more may fail", strings.Join(missing, ", "), left), f.whyMissing(up),
 		"Start it, or repair the network to it. It catches up by itself."}}
 }
 

@@ -156,7 +156,7 @@ func ruleOneKey(f *facts) (out []finding) {
 		if other == nil || sameProcess(n.now(), other.now()) {
 			continue
 		}
-		out = append(out, finding{broken, "one_key", fmt.Sprintf("%s and %s have one key", other.name, n.name), "both are " + key.String(), remedy})
+		out = append(out, finding{broken, "one_key", fmt.Sprintf("%s and %s have one key", other.name, n.name), "both sign as " + key.String(), remedy})
 	}
 	return append(out, perAnswer(f, func(n *nodeFacts, s *nodeStatus) *finding {
 		signs := slices.Clone(s.Conflicts)
@@ -168,7 +168,7 @@ func ruleOneKey(f *facts) (out []finding) {
 		if len(signs) == 0 {
 			return nil
 		}
-		return &finding{broken, "one_key", "another node uses the key of " + n.name, strings.Join(signs, "\n"), remedy}
+		return &finding{broken, "one_key", "another node uses the key of " + n.name, strings.Join(signs, "\n"), remedy + " (A node remembers this until it is restarted.)"}
 	})...)
 }
 
