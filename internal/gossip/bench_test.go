@@ -50,7 +50,7 @@ func mesh4(b *testing.B) (*Gossip, *still, [][]byte) {
 // BenchmarkOut is what spreading one local transaction to three peers costs.
 func BenchmarkOut(b *testing.B) {
 	g, s, _ := mesh4(b)
-	sp := &spreader{g: g, boxes: make(map[chain.Peer]*outbox)}
+	sp := newSpreader(g)
 	b.ReportAllocs()
 	for i := 0; i < b.N; i += len(s.txs) {
 		sp.add(s.txs)

@@ -10,8 +10,10 @@ type Config struct {
 	// BatchBytes closes a batch by size: large enough that the cost of a message is spread over some hundred transactions, small enough that the
 	// receiver's pool begins while the next one is on its way.
 	BatchBytes int `toml:"batch_bytes"`
-	// BatchWait is how long a batch waits for more after the last one was sent; a transaction that comes later than that goes at once.
-	BatchWait time.Duration `toml:"batch_wait"`
+	// BatchWait is how long a batch waits for more after the last one was sent; a transaction that comes later than that goes at once. While batches
+	// that waited are small the wait grows, to BatchWaitMax: each message costs the two ends about as much as verifying a transaction.
+	BatchWait    time.Duration `toml:"batch_wait"`
+	BatchWaitMax time.Duration `toml:"batch_wait_max"`
 	// Workers hand batches of peers to the pool, which verifies in parallel itself: two keep it busy while results are read.
 	Workers int `toml:"workers"`
 	// QueueBytes bounds what one peer may have waiting for the pool: about a second of full load.
@@ -29,7 +31,7 @@ type Config struct {
 
 // DefaultConfig fits a local network.
 func DefaultConfig() Config {
-	return Config{BatchBytes: 32 << 10, BatchWait: 2 * time.Millisecond, Workers: 2, QueueBytes: 8 << 20, Comparisons: 2, CompareWait: time.Second,
+	return Config{BatchBytes: 32 << 10, BatchWait: 2 * time.Millisecond, BatchWaitMax: 6 * time.Millisecond, Workers: 2, QueueBytes: 8 << 20, Comparisons: 2, CompareWait: time.Second,
 		CompareWaitMax: 16 * time.Second, RequestWait: 5 * time.Second, HedgeWait: 100 * time.Millisecond}
 }
 
@@ -39,8 +41,8 @@ func (c *Config) Validate() error {
 	switch {
 	case c.BatchBytes < 1 || c.BatchBytes > 256<<10:
 		return bad("batch_bytes", "must be 1 to 256 KiB")
-	case c.BatchWait < 0 || c.BatchWait > time.Second:
-		return bad("batch_wait", "must be 0 to 1s")
+	case c.BatchWait < 0 || c.BatchWaitMax < c.BatchWait || c.BatchWaitMax > time.Second:
+		return bad("batch_wait", "must be 0 to batch_wait_max, and that at most 1s")
 	case c.Workers < 1 || c.Workers > 64:
 		return bad("workers", "must be 1 to 64")
 	case c.QueueBytes < MaxMessage:

@@ -81,6 +81,26 @@ func TestBatching(t *testing.T) {
 	})
 }
 
+// TestBatchesGrowUnderLoad: a steady stream waits longer, to a bound, so that messages are few; when it is over, a lone transaction goes at once.
+func TestBatchesGrowUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 2, nil).full(0)
+		m.reset()
+		raws := batch(t, 0, 501)
+		for _, raw := range raws[:500] {
+			m.submit(0, raw)
+			time.Sleep(time.Millisecond)
+		}
+		synctest.Wait()
+		most := int(500 * time.Millisecond / DefaultConfig().BatchWaitMax)
+		require.InDelta(t, most, m.batches(), 5)
+		time.Sleep(20 * time.Millisecond)
+		m.submit(0, raws[500])
+		synctest.Wait()
+		require.Empty(t, m.lacking(raws))
+	})
+}
+
 // graph is a connected graph of n nodes.
 func graph(rt *rapid.T) (n int, edges [][2]int) {
 	n = rapid.IntRange(2, 9).Draw(rt, "nodes")
@@ -578,7 +598,7 @@ func TestComparisonWithALiar(t *testing.T) {
 
 func TestConfigNamesTheField(t *testing.T) {
 	for field, change := range map[string]func(*Config){
-		"batch_bytes": func(c *Config) { c.BatchBytes = 0 }, "batch_wait": func(c *Config) { c.BatchWait = -1 }, "workers": func(c *Config) { c.Workers = 0 },
+		"batch_bytes": func(c *Config) { c.BatchBytes = 0 }, "batch_wait": func(c *Config) { c.BatchWait = -1 }, "batch_wait_max": func(c *Config) { c.BatchWaitMax = 0 }, "workers": func(c *Config) { c.Workers = 0 },
 		"queue_bytes": func(c *Config) { c.QueueBytes = 1 }, "comparisons": func(c *Config) { c.Comparisons = 0 },
 		"compare_wait": func(c *Config) { c.CompareWaitMax = 0 }, "request_wait": func(c *Config) { c.RequestWait = 0 },
 		"hedge_wait": func(c *Config) { c.HedgeWait = 0 },

@@ -53,15 +53,22 @@ type spreader struct {
 	// local collects what entered here, boxes what each peer sent, by peer.
 	local outbox
 	boxes map[chain.Peer]*outbox
-	// flushed is when the last batch went out, told when our links did.
-	flushed, told time.Time
+	// flushed is when the last batch went out, wait how long the next one waits after that.
+	flushed time.Time
+	wait    time.Duration
+	// told is when our links went out.
+	told time.Time
 	// resubscribe is when to ask the pool again after it has ended the subscription.
 	resubscribe time.Time
 }
 
+func newSpreader(g *Gossip) *spreader {
+	return &spreader{g: g, boxes: make(map[chain.Peer]*outbox), wait: g.cfg.BatchWait}
+}
+
 // send batches and sends until ctx ends.
 func (g *Gossip) send(ctx context.Context) {
-	s := &spreader{g: g, boxes: make(map[chain.Peer]*outbox)}
+	s := newSpreader(g)
 	local, cancel := g.deps.Pool.SubscribeLocal(feed)
 	defer func() { cancel() }()
 	g.oweAll() // what was ready before is announced to nobody
@@ -141,6 +148,7 @@ func (s *spreader) relay(r relay) {
 func (s *spreader) put(box *outbox, source chain.Peer, tx *chain.Tx) {
 	box.add(tx.Raw())
 	if len(box.msg) >= s.g.cfg.BatchBytes || box.n == maxBatchTxs {
+		s.wait = s.g.cfg.BatchWait
 		s.flush(box, source)
 	}
 }
@@ -189,15 +197,24 @@ func (s *spreader) act(now time.Time) time.Duration {
 
 // flushDue sends the batches that have waited long enough.
 func (s *spreader) flushDue(now time.Time) time.Duration {
-	waiting := s.local.n > 0
+	n := s.local.n
 	for _, box := range s.boxes {
-		waiting = waiting || box.n > 0
+		n += box.n
 	}
-	if !waiting {
+	if n == 0 {
 		return idle
 	}
-	if wait := s.flushed.Add(s.g.cfg.BatchWait).Sub(now); wait > 0 {
-		return wait
+	since := now.Sub(s.flushed)
+	if since < s.wait {
+		return s.wait - since
+	}
+	switch { // as the load is
+	case since >= 2*s.g.cfg.BatchWaitMax:
+		s.wait = s.g.cfg.BatchWait
+	case n < worthSending:
+		s.wait = min(2*s.wait, s.g.cfg.BatchWaitMax)
+	default:
+		s.wait = max(s.wait/2, s.g.cfg.BatchWait)
 	}
 	s.flush(&s.local, "")
 	for source, box := range s.boxes {
@@ -206,6 +223,9 @@ func (s *spreader) flushDue(now time.Time) time.Duration {
 	clear(s.boxes) // a batch's guess of its size is all that they hold
 	return idle
 }
+
+// worthSending is how many transactions make the cost of a message small beside theirs.
+const worthSending = 16
 
 // idle is how long the sender sleeps when nothing is due.
 const idle = time.Hour
