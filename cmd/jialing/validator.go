@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/params"
 	"github.com/spf13/cobra"
 
 	"github.com/jialing-chain/jialing/client"
@@ -280,7 +281,14 @@ func (v *validators) send(ctx context.Context, f *txFlags, method string, args .
 	if err != nil {
 		return err
 	}
-	hash, err := v.conn.Send(ctx, from, tx)
+	full, err := v.conn.Fill(ctx, from.Address(), tx)
+	if err != nil {
+		return err
+	}
+	if f.gas == 0 { // it was estimated, and another vote may come first
+		full.Gas = min(full.Gas+govern.ApplyGas, params.MaxTxGas)
+	}
+	hash, err := v.conn.Send(ctx, from, *full)
 	if err != nil {
 		return err
 	}

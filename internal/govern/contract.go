@@ -14,6 +14,10 @@ import (
 // and no deployment leads.
 var Address = common.HexToAddress("0x0000000000000000000000000000000000001001")
 
+// ApplyGas is what the vote that applies a proposal costs at the most, beyond one that does not. Whoever estimates a vote's gas adds it: another
+// vote may come first, and then the estimated one applies the proposal.
+const ApplyGas = 2_500_000
+
 // What the contract allows; its constants of these names say the same.
 const (
 	// MinMembers is what bears one fault.

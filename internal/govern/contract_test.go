@@ -274,3 +274,48 @@ func TestOpenProposalsAreBounded(t *testing.T) {
 	require.Equal(t, []uint64{fresh}, w.call(account(1), "openProposals")[0])
 	w.refused("NoSuchProposal", []any{open[0]}, account(3), "vote", open[0])
 }
+
+// TestApplyGas: the dearest changes of the largest set with the longest entries, against the cheapest vote.
+func TestApplyGas(t *testing.T) {
+	g := founding(govern.MaxMembers)
+	long := func(n int) string { return strings.Repeat("x", n) }
+	for i := range g.Validators {
+		v := &g.Validators[i]
+		v.Name, v.Endpoint, v.PublicKey = long(govern.MaxName), long(govern.MaxEndpoint-6)+":30000", append(make([]byte, govern.MaxKey-32), v.PublicKey...)
+	}
+	g.Alloc[govern.Address] = govern.Account(g)
+	w := newWorld(t, g)
+	who := func(i int) common.Address { return account(uint64(2*i + 1)) }
+	propose := func(from common.Address, method string, n byte) uint64 {
+		key := append([]byte{n}, make([]byte, govern.MaxKey-1)...)
+		return w.call(from, method, key, account(1000+uint64(n)), long(govern.MaxName), long(govern.MaxEndpoint-6)+":30000")[0].(uint64)
+	}
+	dearest, cheapest := uint64(0), ^uint64(0)
+	// vote lets validators from 1 on vote until n have, the proposer among them.
+	vote := func(p uint64, n int) {
+		for i := 1; i < n; i++ {
+			w.call(who(i), "vote", p)
+			if names := w.events(); len(names) == 1 {
+				cheapest = min(cheapest, w.gas)
+			} else {
+				dearest = max(dearest, w.gas)
+				t.Logf("%v: %d gas", names, w.gas)
+			}
+		}
+	}
+	// Who leaves has as many proposals open as it may, each a vote short of passing, and is not the last in the array.
+	leaver, quorum := govern.MaxMembers-2, chain.BFT.Quorum(govern.MaxMembers)
+	for n := range byte(4) {
+		vote(propose(who(leaver), "proposeChange", 10+n), quorum-1)
+	}
+	vote(w.call(who(0), "proposeRemove", uint64(2*leaver+1))[0].(uint64), quorum)
+	w.setHeight(2)
+	vote(propose(who(0), "proposeAdd", 1), chain.BFT.Quorum(govern.MaxMembers-1))
+	w.setHeight(3)
+	vote(propose(who(0), "proposeChange", 2), quorum)
+	require.Len(t, w.agrees(), govern.MaxMembers)
+	t.Logf("the cheapest vote: %d gas", cheapest)
+	require.Greater(t, dearest, cheapest)
+	require.Less(t, dearest-cheapest, uint64(govern.ApplyGas))
+	require.Less(t, dearest+21_000+50_000, uint64(16_777_216), "the largest transaction")
+}

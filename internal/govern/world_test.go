@@ -60,8 +60,9 @@ type world struct {
 	db    *state.StateDB
 	rules params.Rules
 	cfg   *runtime.Config
-	// logs are those of the last call that succeeded.
+	// logs are those of the last call that succeeded, gas is what it used of its limit.
 	logs []*types.Log
+	gas  uint64
 }
 
 func newWorld(t fataler, g *chain.Genesis) *world {
@@ -106,11 +107,11 @@ func (w *world) send(from common.Address, input []byte) ([]byte, error) {
 	w.cfg.Origin = from
 	before := len(w.db.Logs())
 	snapshot := w.db.Snapshot()
-	out, _, err := runtime.Call(govern.Address, input, w.cfg)
+	out, left, err := runtime.Call(govern.Address, input, w.cfg)
 	if err != nil {
 		w.db.RevertToSnapshot(snapshot)
 	}
-	w.logs = w.db.Logs()[before:]
+	w.logs, w.gas = w.db.Logs()[before:], w.cfg.GasLimit-left
 	w.db.Finalise(w.rules)
 	return out, err
 }
