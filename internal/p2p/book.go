@@ -209,11 +209,11 @@ func (b *book) failed(p chain.Peer, address, why string) (news bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.get(p)
-	news = r.lastError != why
-	r.lastError = why
-	if r.conn == nil && address != "" {
-		r.address = address
+	if r.conn != nil { // by another connection
+		return false
 	}
+	news = r.lastError != why
+	r.lastError, r.address = why, address
 	return news
 }
 

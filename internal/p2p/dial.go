@@ -13,7 +13,7 @@ const (
 	// maxTargets bounds who is dialled: members, the configuration's peers and those that discovery found.
 	maxTargets = 2048
 	// memberReconnectMax is the longest pause for members: a partition that heals leaves both ends pausing, and a chain may wait for it.
-	memberReconnectMax = 1500 * time.Millisecond
+	memberReconnectMax = time.Second
 	// settled is how long a connection has to last before the next pause starts from the shortest again: a peer that hangs up at once is not dialled
 	// in a tight loop.
 	settled = 5 * time.Second

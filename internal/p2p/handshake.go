@@ -50,22 +50,19 @@ func (n *Network) greet(ctx context.Context, mux transport.CapableConn, address 
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = c.metered.Conn.Close() })
 	if c.inbound {
-		err = n.answerHello(ctx, c)
+		err = n.answerHello(ctx, c, stop)
 	} else {
-		err = n.sayHello(ctx, c)
-	}
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
-		c.end(err, codeRefused) // the time ran out in the last moment; run finds it closed
+		err = n.sayHello(ctx, c, stop)
 	}
 	if err != nil {
+		stop()
 		c.hangUp(codeRefused)
 		return c, err
 	}
 	return c, nil
 }
 
-func (n *Network) sayHello(ctx context.Context, c *conn) error {
+func (n *Network) sayHello(ctx context.Context, c *conn, inTime func() bool) error {
 	stream, err := c.mux.OpenStream(ctx)
 	if err != nil {
 		return fmt.Errorf("hello: %w", err)
@@ -86,7 +83,7 @@ func (n *Network) sayHello(ctx context.Context, c *conn) error {
 	if err := n.readVerdict(c, r); err != nil {
 		return err
 	}
-	ours := n.refuse(c, n.judge(ctx, c, true))
+	ours := n.refuse(c, n.commit(ctx, c, inTime))
 	if err := c.write(0, stream, appendFrame(nil, ours.encode())); err != nil && ours == nil {
 		c.end(fmt.Errorf("hello: %w", err), codeRefused)
 		return nil // it is in the book: it ends like any other
@@ -97,7 +94,7 @@ func (n *Network) sayHello(ctx context.Context, c *conn) error {
 	return nil
 }
 
-func (n *Network) answerHello(ctx context.Context, c *conn) error {
+func (n *Network) answerHello(ctx context.Context, c *conn, inTime func() bool) error {
 	stream, err := c.mux.AcceptStream()
 	if err != nil {
 		return fmt.Errorf("hello: %w", err)
@@ -125,7 +122,7 @@ func (n *Network) answerHello(ctx context.Context, c *conn) error {
 	if ours != nil {
 		return ours
 	}
-	if refused := n.refuse(c, n.judge(ctx, c, true)); refused != nil {
+	if refused := n.refuse(c, n.commit(ctx, c, inTime)); refused != nil {
 		return refused
 	}
 	return nil
@@ -199,6 +196,14 @@ func (n *Network) judge(ctx context.Context, c *conn, commit bool) verdict {
 		}
 		unsure.end(fmt.Errorf("peer came back from %s as a new process", c.address), codeTwice)
 	}
+}
+
+// commit is judge for good. inTime stops the handshake's clock: what is in the book is ended by others.
+func (n *Network) commit(ctx context.Context, c *conn, inTime func() bool) verdict {
+	if !inTime() {
+		return leaving // the time is over, or the node is stopping
+	}
+	return n.judge(ctx, c, true)
 }
 
 // judge is Network.judge under the book's lock. A connection is returned that must be asked whether it is alive first.

@@ -123,6 +123,7 @@ func TestEndsClean(t *testing.T) {
 // tap passes a connection on until it is told to stop, and then keeps it open: a pulled cable, or a process that was stopped.
 type tap struct {
 	listener net.Listener
+	ended    chan struct{}
 	mu       sync.Mutex
 	silent   bool
 }
@@ -130,9 +131,9 @@ type tap struct {
 func newTap(t *testing.T, to string) *tap {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &tap{listener: l}
+	p := &tap{listener: l, ended: make(chan struct{})}
 	var work sync.WaitGroup
-	t.Cleanup(func() { l.Close(); work.Wait() })
+	t.Cleanup(func() { l.Close(); close(p.ended); work.Wait() })
 	work.Go(func() {
 		for {
 			in, err := l.Accept()
@@ -158,12 +159,15 @@ func (p *tap) pass(from, to net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		if err != nil {
-			return
-		}
 		p.mu.Lock()
 		silent := p.silent
 		p.mu.Unlock()
+		if silent && err != nil {
+			<-p.ended // the other end does not hear of it
+		}
+		if err != nil {
+			return
+		}
 		if silent {
 			continue // acknowledged by the system, never seen by the other end
 		}

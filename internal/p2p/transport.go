@@ -32,7 +32,8 @@ const (
 	// place among maxHandshakes no longer than this.
 	upgradeTime = 10 * time.Second
 	helloTime   = 10 * time.Second
-	dialTime    = 5 * time.Second
+	// dialTime bounds connecting. The system asks again after one second and then after two more: a new attempt is no worse than waiting longer.
+	dialTime = 3 * time.Second
 	// maxHandshakes bounds inbound connections whose key is not proven yet.
 	maxHandshakes = 128
 	// maxMembers is how many connections are allowed beyond MaxPeers: more validators than any engine here takes, and the configured peers.
