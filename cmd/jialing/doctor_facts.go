@@ -133,16 +133,17 @@ func blockHash(ctx context.Context, url string, height uint64) (string, error) {
 // reachableValidators are the ruling validators, by key, that answer and are well, or that an answering node is connected to.
 func (f *facts) reachableValidators() map[string]bool {
 	out := make(map[string]bool)
+	newest := f.anyStatus()
 	for _, n := range f.nodes {
 		s := n.now()
 		if s == nil {
 			continue
 		}
-		if s.Validator != nil && s.Problem == nil {
+		if newest.rules(s.key()) && s.Problem == nil {
 			out[string(s.key())] = true
 		}
 		for _, p := range n.second.peers {
-			if p.Connected && p.Validator != nil {
+			if p.Connected && newest.rules(chain.Peer(p.PublicKey)) {
 				out[string(p.PublicKey)] = true
 			}
 		}

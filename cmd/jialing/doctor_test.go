@@ -108,6 +108,20 @@ func TestDoctorFindsNothingInAHealthyNetwork(t *testing.T) {
 	require.Empty(t, diagnose(&facts{nodes: []*nodeFacts{{name: "x", url: "http://x", first: one, second: one}}}))
 }
 
+// A node that the validators have voted for does not count before it rules.
+func TestDoctorCountsWhoRules(t *testing.T) {
+	s := newSick()
+	fifth := chain.ValidatorID(5)
+	for i := range s.nodes {
+		s.both(i, func(a *answer) {
+			a.peers = append(a.peers, peerStatus{PublicKey: []byte{5, 5, 5, 5}, Validator: &fifth, Connected: true})
+		})
+	}
+	require.Len(t, s.reachableValidators(), 4)
+	require.Equal(t, 4, connectedValidators(s.nodes[0].second))
+	require.Empty(t, diagnose(&s.facts))
+}
+
 func TestDoctor(t *testing.T) {
 	for name, tc := range map[string]struct {
 		harm func(*sick)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/jialing-chain/jialing/internal/chain"
 )
 
 const (
@@ -302,7 +304,7 @@ func connectedValidators(a *answer) int {
 		n++
 	}
 	for _, p := range a.peers {
-		if p.Connected && p.Validator != nil {
+		if p.Connected && a.status.rules(chain.Peer(p.PublicKey)) {
 			n++
 		}
 	}

@@ -70,6 +70,11 @@ type member struct {
 
 func (s *nodeStatus) key() chain.Peer { return chain.Peer(s.PublicKey) }
 
+// rules tells whether a node is of the set that rules now. A peer may have a number and not rule yet.
+func (s *nodeStatus) rules(key chain.Peer) bool {
+	return slices.ContainsFunc(s.Validators, func(v member) bool { return chain.Peer(v.PublicKey) == key })
+}
+
 // leader is the leader as people call it; "" when it is not known.
 func (s *nodeStatus) leader() string {
 	if s.Leader == nil {
