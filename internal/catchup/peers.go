@@ -18,6 +18,54 @@ const (
 	fast = 500 * time.Millisecond
 )
 
+// peer finds a peer or begins to know it; nil when too many are known. The caller holds mu.
+func (c *CatchUp) peer(id chain.Peer, now time.Time) *peer {
+	p := c.peers[id]
+	if p == nil && len(c.peers) < maxPeers {
+		p = &peer{id: id, tokens: statusBurst, counted: now, ask: min(firstAsk, c.cfg.RangeBytes), paced: now}
+		c.peers[id] = p
+	}
+	return p
+}
+
+const (
+	// serveRate is what one peer is served in the long run in bytes a second, serveBurst at once. Blocks of 16 MiB a second are more than any chain makes
+	// and cost us a fifth of a core; without a limit, asking costs a peer nothing and us all we have.
+	serveRate  = 16 << 20
+	serveBurst = 32 << 20
+)
+
+// pace waits until the peer may be served again. Who asks faster waits in its own request.
+func (c *CatchUp) pace(ctx context.Context, id chain.Peer) error {
+	for {
+		wait := c.paceWait(id, 0)
+		if wait <= 0 {
+			return nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+// paceWait charges a peer with bytes that it was served and tells how long until it may be served again.
+func (c *CatchUp) paceWait(id chain.Peer, bytes int) time.Duration {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.peer(id, now)
+	if p == nil {
+		return failMost // more peers than there can be
+	}
+	p.debt = max(0, p.debt-now.Sub(p.paced).Seconds()*serveRate) + float64(bytes)
+	p.paced = now
+	return time.Duration((p.debt - serveBurst) / serveRate * float64(time.Second))
+}
+
 // highest is how far the believed peers say they are.
 func (c *CatchUp) highest(now time.Time) (height uint64) {
 	c.mu.Lock()

@@ -15,6 +15,9 @@ func (c *CatchUp) Serve(ctx context.Context, from chain.Peer, req []byte) ([]byt
 		c.deps.Network.Report(from, misbehaviour, "catchup: "+err.Error())
 		return nil, err
 	}
+	if err := c.pace(ctx, from); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	first, decided := c.first, c.decided
 	c.mu.Unlock()
@@ -22,19 +25,27 @@ func (c *CatchUp) Serve(ctx context.Context, from chain.Peer, req []byte) ([]byt
 		return nil, nil
 	}
 	if r.kind == kindTxs {
-		return c.serveTxs(r)
+		out, read, err := c.serveTxs(r)
+		c.paceWait(from, read)
+		return out, err
 	}
+	out, err := c.serveBlocks(ctx, r, decided)
+	c.paceWait(from, len(out))
+	return out, err
+}
+
+func (c *CatchUp) serveBlocks(ctx context.Context, r *request, decided uint64) ([]byte, error) {
 	limit := int(r.bytes)
 	out := make([]byte, 0, 64<<10)
 	for height, n := r.height, uint32(0); n < r.count && height <= decided && len(out) < limit; height, n = height+1, n+1 {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		var whole bool
-		if out, whole, err = c.serveBlock(out, height, limit); err != nil {
+		longer, whole, err := c.serveBlock(out, height, limit)
+		if err != nil {
 			return nil, err
 		}
-		if !whole {
+		if out = longer; !whole {
 			break
 		}
 	}
@@ -67,21 +78,23 @@ func (c *CatchUp) serveBlock(out []byte, height uint64, limit int) ([]byte, bool
 	return longer, whole, nil
 }
 
-// serveTxs appends transactions of one decision.
-func (c *CatchUp) serveTxs(r *request) ([]byte, error) {
+// serveTxs gives transactions of one decision, and tells how many bytes of them were read for that.
+func (c *CatchUp) serveTxs(r *request) (out []byte, read int, err error) {
 	_, txs, err := c.deps.Ledger.Decision(r.height)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
+	}
+	for _, tx := range txs {
+		read += len(tx.Raw())
 	}
 	if int(r.count) > len(txs) {
-		return nil, fmt.Errorf("%w: transaction %d of %d", errWire, r.count, len(txs))
+		return nil, read, fmt.Errorf("%w: transaction %d of %d", errWire, r.count, len(txs))
 	}
-	var out []byte
 	for _, tx := range txs[r.count:] {
 		if len(out) >= int(r.bytes) {
 			break
 		}
 		out = append(binary.AppendUvarint(out, uint64(len(tx.Raw()))), tx.Raw()...)
 	}
-	return out, nil
+	return out, read, nil
 }

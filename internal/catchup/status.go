@@ -39,6 +39,10 @@ type peer struct {
 	why                     string
 	// failures counts requests that failed in a row; ask is what to ask it for in bytes; asking counts the ranges that it is asked for.
 	failures, ask, asking int
+
+	// debt is what the peer was served beyond what time has allowed since, in bytes, as of paced.
+	debt  float64
+	paced time.Time
 }
 
 const (
@@ -135,13 +139,9 @@ func (c *CatchUp) hear(from chain.Peer, s *status) (flood bool) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := c.peers[from]
+	p := c.peer(from, now)
 	if p == nil {
-		if len(c.peers) >= maxPeers {
-			return false
-		}
-		p = &peer{id: from, tokens: statusBurst, counted: now, ask: min(firstAsk, c.cfg.RangeBytes)}
-		c.peers[from] = p
+		return false
 	}
 	p.tokens = min(statusBurst, p.tokens+now.Sub(p.counted).Seconds()*statusRate)
 	p.counted = now

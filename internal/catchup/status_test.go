@@ -216,6 +216,35 @@ func TestServe(t *testing.T) {
 	})
 }
 
+// TestServingIsPaced: who asks without end is served at a bounded rate, and others are served as ever.
+func TestServingIsPaced(t *testing.T) {
+	x := newHistory(t, "chain", 1, func(int) (int, int) { return 10, 100_000 })
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		nd := n.add(x, 1, 0)
+		for name, r := range map[string]request{"blocks": {kindBlocks, 1, 1, maxAsk}, "transactions": {kindTxs, 1, 9, leastAsk}} {
+			start := time.Now()
+			for range 200 { // 200 MB, or as much to read
+				_, err := nd.Serve(n.ctx, chain.Peer(name), r.encode())
+				require.NoError(t, err)
+			}
+			require.InDelta(t, (200e6-serveBurst)/serveRate, time.Since(start).Seconds(), 1)
+			start = time.Now()
+			_, err := nd.Serve(n.ctx, chain.Peer("another after "+name), r.encode())
+			require.NoError(t, err)
+			require.Zero(t, time.Since(start))
+		}
+		ctx, cancel := context.WithTimeout(n.ctx, time.Millisecond)
+		defer cancel()
+		for {
+			if _, err := nd.Serve(ctx, "blocks", (&request{kindBlocks, 1, 1, maxAsk}).encode()); err != nil {
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				break
+			}
+		}
+	})
+}
+
 // TestServeKeepsToTheBytes: an answer ends soon after what was asked for.
 func TestServeKeepsToTheBytes(t *testing.T) {
 	x := newHistory(t, "chain", 6, func(int) (int, int) { return 3, 30_000 })
