@@ -131,9 +131,8 @@ func (s *session) hear(from chain.ValidatorID, frame []byte) {
 	case frameBody:
 		s.takeAskedBody(b)
 	case frameAskView:
-		if view, _, changing := s.where(); !changing {
-			s.host.Send(order.PeerID(from), viewFrame(view, s.height()))
-		}
+		view, _, _ := s.where() // one that was entered, even if another is asked for: those who have not must come here, or there is no quorum anywhere
+		s.host.Send(order.PeerID(from), viewFrame(view, s.height()))
 	case frameView:
 		if at, err := parseView(b); err == nil {
 			select {

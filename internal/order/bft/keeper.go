@@ -29,7 +29,7 @@ func (s *session) keep() (at viewAt) {
 			pause.reset()
 			progress = time.Now()
 		case <-s.behind:
-			if !pause.over() || time.Since(progress) < progressPatience {
+			if time.Since(progress) < progressPatience || (!s.sure.Swap(false) && !pause.over()) {
 				continue // whoever asked asks again
 			}
 			next, err := s.catchUp()
@@ -90,8 +90,11 @@ func (s *session) store(d types.Decision) error {
 	return nil
 }
 
-// askCatchUp makes the keeper look whether the peers are ahead.
-func (s *session) askCatchUp() {
+// askCatchUp makes the keeper look whether the peers are ahead. Where that is sure it does not wait for its next turn.
+func (s *session) askCatchUp(sure bool) {
+	if sure {
+		s.sure.Store(true)
+	}
 	select {
 	case s.behind <- struct{}{}:
 	default:

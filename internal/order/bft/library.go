@@ -178,7 +178,8 @@ func (s *session) sign(msg []byte) []byte {
 	return sig
 }
 
-// persistTakeover writes what the library would have written, had it prepared p itself.
+// persistTakeover writes what the library would have written, had it prepared p itself. A quorum holds the body, so asking for it succeeds once
+// enough of them can be reached; without them there is no decision either.
 func (s *session) persistTakeover(p types.Proposal, sig *types.Signature) error {
 	md, err := parseMetadata(p.Metadata)
 	if err != nil {
@@ -193,7 +194,8 @@ func (s *session) persistTakeover(p types.Proposal, sig *types.Signature) error 
 			Commit: &smartbftprotos.Commit{View: md.ViewId, Seq: md.LatestSequence, Digest: p.Digest(),
 				Signature: &smartbftprotos.Signature{Signer: sig.ID, Value: sig.Value, Msg: sig.Msg}}}}}},
 	}
-	b := s.bodies.wait(s.ctx, crypto.Hash(p.Header), func() { s.askBody(crypto.Hash(p.Header)) })
+	hash := crypto.Hash(p.Header)
+	b := s.bodies.wait(s.ctx, hash, func() { s.askBody(hash) })
 	if b == nil || !s.settledAll() {
 		return nil
 	}
@@ -253,7 +255,7 @@ type synchronizer struct{ s *session }
 
 func (y synchronizer) Sync() types.SyncResponse {
 	y.s.libraryAsked.Store(true)
-	y.s.askCatchUp()
+	y.s.askCatchUp(false)
 	y.s.mu.Lock()
 	defer y.s.mu.Unlock()
 	return types.SyncResponse{Latest: y.s.given}

@@ -46,6 +46,8 @@ type session struct {
 	err  error
 	// libraryAsked tells that it was the library that asked to catch up.
 	libraryAsked atomic.Bool
+	// sure tells that peers are known to be ahead.
+	sure atomic.Bool
 
 	// mu guards what follows.
 	mu   sync.Mutex

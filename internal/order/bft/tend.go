@@ -37,7 +37,7 @@ func (s *session) tend() {
 		s.repeat(now)
 		if !behind.IsZero() && now.Sub(behind) >= behindPatience {
 			if s.height() == behindAt {
-				s.askCatchUp()
+				s.askCatchUp(true)
 			}
 			behind = time.Time{}
 		}
@@ -48,7 +48,7 @@ func (s *session) tend() {
 		}
 		s.mu.Unlock()
 		if hinted {
-			s.askCatchUp()
+			s.askCatchUp(true)
 		}
 		watch.look(s, now)
 	}

@@ -1,6 +1,7 @@
 package ordertest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand"
 	"testing"
@@ -25,6 +26,7 @@ func RunFaults(t *testing.T, e Engine, takeover time.Duration, seeds int) {
 		"laggard":                  testLaggard,
 		"all crash together":       testAllCrash,
 		"one after another leader": testLeaderAfterLeader,
+		"journal failure":          testJournalFailure,
 	} {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { test(t, e) }) })
 	}
@@ -52,11 +54,14 @@ func (c *cluster) leading() *node {
 	return nil
 }
 
-// load submits one transaction every 5 ms for as long as d, and returns the number after the last.
+// loadEvery is the pace of load: fast enough to have several decisions between any two faults, slow enough for tests to be short.
+const loadEvery = 12 * time.Millisecond
+
+// load submits a transaction every now and then for as long as d, and returns the number after the last.
 func (c *cluster) load(from int, d time.Duration) int {
 	for end := time.Now().Add(d); time.Now().Before(end); from++ {
 		c.submit(from, from+1)
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(loadEvery)
 	}
 	return from
 }
@@ -218,6 +223,27 @@ func testAllCrash(t *testing.T, e Engine) {
 	c.start()
 	c.submit(0, n)
 	c.decided(n)
+	c.halt()
+}
+
+// testJournalFailure: a node that cannot write its journal stops and says why; the others go on, and it comes back.
+func testJournalFailure(t *testing.T, e Engine) {
+	c := newCluster(t, e, nil)
+	c.start()
+	n := c.load(0, 200*time.Millisecond)
+	c.decided(n)
+	for _, victim := range []*node{c.leading(), c.but(c.leading())[0]} {
+		full := errors.New("disk is full")
+		victim.journal.Fail(full)
+		n = c.load(n, time.Second)
+		require.Len(t, victim.result, 1, "it is still running")
+		require.ErrorIs(t, victim.ended(), full)
+		victim.journal.Fail(nil)
+		n = c.load(n, 3*time.Second)
+		victim.start()
+		c.submit(0, n)
+		c.decided(n)
+	}
 	c.halt()
 }
 

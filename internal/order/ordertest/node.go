@@ -24,6 +24,8 @@ type node struct {
 	engine  order.Engine
 	inbox   chan message
 	catchUp *catchUp
+	// proven is up to where the proofs in the ledger were checked.
+	proven uint64
 	// evil may stand between the engine and its host.
 	evil func(order.Host) order.Host
 
