@@ -310,6 +310,24 @@ func (b *bank) progress(what string, payments int64) {
 	})
 }
 
+// quiet is how long nothing may be acknowledged to say that nothing is: a healthy network under this load acknowledges many payments in it.
+const quiet = 3 * time.Second
+
+// standsStill waits until nothing is acknowledged any more; what was under way may still arrive. A network that decides never comes to rest, which fails.
+func (b *bank) standsStill(what string) {
+	b.t.Helper()
+	last, since := b.acks.Load(), time.Now()
+	eventually(b.t, what, func() error {
+		if now := b.acks.Load(); now != last {
+			last, since = now, time.Now()
+		}
+		if still := time.Since(since); still < quiet {
+			return fmt.Errorf("the last payment was acknowledged %s ago", still)
+		}
+		return nil
+	})
+}
+
 // audit checks everything that the clients saw against every node that runs. The load must have been stopped.
 func (b *bank) audit() {
 	b.t.Helper()

@@ -66,12 +66,46 @@ func TestNetworkFaults(t *testing.T) {
 	b.progress("payments with the node that was wiped", 20)
 	t.Logf("node %d wiped and back", wiped+1)
 
+	two := []int{nw.leader(), (nw.leader() + 1 + rnd.IntN(3)) % 4}
+	if two[0] == two[1] { // the leader has changed in between
+		two[1] = (two[0] + 1) % 4
+	}
+	nw.kill(two...)
+	b.standsStill("two of four do not decide")
+	nw.start(two[0])
+	b.progress("payments with the first of two back", 20)
+	nw.start(two[1])
+	nw.caughtUp(two[1])
+	t.Logf("nodes %d and %d away at once and back", two[0]+1, two[1]+1)
+
 	for range 2 {
 		b.progress("payments before the power fails", int64(1+rnd.IntN(40)))
 		nw.kill(nw.all()...)
 		nw.start(nw.all()...)
 		b.progress("payments after the power failed", 20)
 	}
+	stop()
+	b.audit()
+	nw.stop()
+}
+
+// TestThirtyOneValidators: a network of 31 decides, and still does after as many were killed as it bears, the leader among them. They are every third
+// one: leaders follow each other by number, and the engine waits longer for each that does not come, so that ten dead ones in a row take minutes.
+func TestThirtyOneValidators(t *testing.T) {
+	const validators, faulty = 31, 10
+	nw := createNetwork(t, validators)
+	nw.start(nw.all()...)
+	b := openBank(t, nw)
+	stop := b.run(drawSeed(t))
+	defer stop()
+	b.progress("payments among 31", 20)
+	leader := nw.leader()
+	var victims []int
+	for i := range faulty {
+		victims = append(victims, (leader+3*i)%validators)
+	}
+	nw.kill(victims...)
+	b.progress("payments without 10 of 31", 20)
 	stop()
 	b.audit()
 	nw.stop()
