@@ -75,7 +75,7 @@ func (c *cli) root() *cobra.Command {
 		Short: "Run a Jialing chain, and talk to one",
 		Long: `Run a Jialing (嘉陵) chain, and talk to one.
 
-  jialing demo                         a chain, two contracts, 1,000 transfers and a proof in one go
+  jialing demo                         four validators, two contracts, 1,000 transfers, a kill and a proof in one go
   jialing init --dir mychain --dev     make a chain of one node with funded test accounts
   jialing start --dir mychain          run it: JSON-RPC on http://127.0.0.1:8545
   jialing network create --dir net     make a network of four validators; then "network start"
