@@ -114,6 +114,9 @@ type peer struct {
 	oweAt time.Time
 	// listedAt is when the peer asked for a new listing of our pool.
 	listedAt time.Time
+	// debt is how many transactions were looked up for the peer beyond what time has allowed since, as of paced.
+	debt  float64
+	paced time.Time
 }
 
 // New returns a gossip that knows nobody.

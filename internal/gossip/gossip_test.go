@@ -445,6 +445,28 @@ func TestServeRefuses(t *testing.T) {
 	})
 }
 
+// TestLookupsArePaced: who asks for what nobody has is answered at a bounded rate.
+func TestLookupsArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 2, nil).full(0)
+		req := appendHashes([]byte{kindTxs}, make([]common.Hash, maxAsk))
+		start := time.Now()
+		for range 400 {
+			_, err := m.nodes[0].Serve(m.ctx, "x", req)
+			require.NoError(t, err)
+		}
+		require.InDelta(t, (400*maxAsk-lookupBurst)/lookupRate, time.Since(start).Seconds(), 1)
+		start = time.Now()
+		_, err := m.nodes[0].Serve(m.ctx, "y", req)
+		require.NoError(t, err)
+		require.Zero(t, time.Since(start))
+		ctx, cancel := context.WithTimeout(m.ctx, time.Millisecond)
+		defer cancel()
+		_, err = m.nodes[0].Serve(ctx, "x", req)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
 func TestServeBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 2, nil)

@@ -47,7 +47,12 @@ func (g *Gossip) Serve(ctx context.Context, from chain.Peer, request []byte) ([]
 			g.deps.Network.Report(from, misbehaviour, "gossip: request: "+err.Error())
 			return nil, err
 		}
-		return g.serveTxs(ctx, hashes)
+		if err := g.pace(ctx, from); err != nil {
+			return nil, err
+		}
+		out, lookups, err := g.serveTxs(ctx, hashes)
+		g.paceWait(from, lookups)
+		return out, err
 	case kindList:
 		snapshot, offset, err := decodeListRequest(body)
 		if err != nil {
@@ -60,21 +65,22 @@ func (g *Gossip) Serve(ctx context.Context, from chain.Peer, request []byte) ([]
 	return nil, fmt.Errorf("%w: request of kind %d", errWire, request[0])
 }
 
-// serveTxs answers from the pool and, for what a block has executed, from the ledger.
-func (g *Gossip) serveTxs(ctx context.Context, hashes []common.Hash) ([]byte, error) {
+// serveTxs answers from the pool and, for what a block has executed, from the ledger; lookups counts those there.
+func (g *Gossip) serveTxs(ctx context.Context, hashes []common.Hash) (out []byte, lookups int, err error) {
 	txs, _ := g.deps.Pool.Bodies(hashes)
-	out := make([]byte, 0, min(len(hashes)*256, answerBytes))
+	out = make([]byte, 0, min(len(hashes)*256, answerBytes))
 	for i, tx := range txs {
 		if len(out) >= answerBytes {
 			break
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, lookups, err
 		}
 		if tx == nil {
+			lookups++
 			found, err := g.deps.Blocks.Tx(hashes[i])
 			if err != nil {
-				return nil, fmt.Errorf("look up %s: %w", hashes[i], err)
+				return nil, lookups, fmt.Errorf("look up %s: %w", hashes[i], err)
 			}
 			if found == nil {
 				out = append(out, 0)
@@ -84,7 +90,45 @@ func (g *Gossip) serveTxs(ctx context.Context, hashes []common.Hash) ([]byte, er
 		}
 		out = appendTx(out, tx.Raw())
 	}
-	return out, nil
+	return out, lookups, nil
+}
+
+const (
+	// lookupRate is how many transactions a second are looked up in the ledger for one peer in the long run, lookupBurst at once. An honest peer asks for
+	// executed ones where it lags behind, at most a few blocks' worth; each costs us some ten microseconds or a read from disk.
+	lookupRate  = 20_000
+	lookupBurst = 100_000
+)
+
+// pace waits until look-ups may be done for the peer again. Who asks faster waits in its own request.
+func (g *Gossip) pace(ctx context.Context, id chain.Peer) error {
+	for {
+		wait := g.paceWait(id, 0)
+		if wait <= 0 {
+			return nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+// paceWait charges a peer with look-ups that were done for it and tells how long until others may be.
+func (g *Gossip) paceWait(id chain.Peer, lookups int) time.Duration {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.peer(id)
+	if p == nil {
+		return time.Minute // more peers than there can be
+	}
+	p.debt = max(0, p.debt-now.Sub(p.paced).Seconds()*lookupRate) + float64(lookups)
+	p.paced = now
+	return time.Duration((p.debt - lookupBurst) / lookupRate * float64(time.Second))
 }
 
 // serveList answers with a page of a listing of our pool.
