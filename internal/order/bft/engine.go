@@ -48,8 +48,7 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 	}
 	var upTo uint64 // as far as the peers are
 	var at viewAt
-	var gaveUpAt uint64
-	var gaveUps int
+	var tries giveUps
 	for ctx.Err() == nil {
 		last, set, err := h.Sync(ctx, upTo)
 		if err != nil {
@@ -70,11 +69,7 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 		switch height := s.height(); {
 		case err == nil:
 			upTo = max(height, 1) // the session has synced if it had to; 0 would ask the peers again
-		case errors.Is(err, errGaveUp) && ctx.Err() == nil && (height > gaveUpAt || gaveUps < maxGaveUps):
-			if height > gaveUpAt {
-				gaveUpAt, gaveUps = height, 0
-			}
-			gaveUps++
+		case errors.Is(err, errGaveUp) && ctx.Err() == nil && tries.again(height):
 			e.log.Error("beginning again from the ledger", "height", height, "err", err)
 			upTo = 0
 		default:
@@ -87,6 +82,20 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 // maxGaveUps is how often the library may give up at one height before that ends the run: messages that come at the wrong moment can lead it to
 // what it thinks cannot be, and do so once; a broken invariant does it every time.
 const maxGaveUps = 3
+
+// giveUps counts them at the current height.
+type giveUps struct {
+	height uint64
+	times  int
+}
+
+func (g *giveUps) again(height uint64) bool {
+	if height > g.height {
+		*g = giveUps{height: height}
+	}
+	g.times++
+	return g.times <= maxGaveUps
+}
 
 // self is this node's member of set, or nil.
 func (e *Engine) self(set chain.ValidatorSet) *chain.Validator {

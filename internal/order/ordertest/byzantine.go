@@ -263,5 +263,14 @@ func testTwins(t *testing.T, e Engine, takeover time.Duration) {
 	}
 	c.submit(0, n)
 	c.decidedBy(n, honest...)
+	seen := false
+	for _, h := range honest {
+		for _, ev := range h.engine.Status().Evidence {
+			require.Equal(t, leader.ID, ev.Validator, "nobody else contradicted himself")
+			require.NotEqual(t, ev.First, ev.Second)
+			seen = true
+		}
+	}
+	require.True(t, seen, "the honest can tell who lied")
 	c.stopAll()
 }

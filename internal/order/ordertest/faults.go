@@ -123,6 +123,10 @@ func testFollowerStops(t *testing.T, e Engine) {
 	c.decided(n)
 	require.Less(t, time.Since(start), 500*time.Millisecond, "the others do not need it")
 	require.Equal(t, leader.ID, c.leading().ID)
+	heard := leader.engine.Status().Heard
+	for _, n := range c.but(leader) {
+		require.Equal(t, n != follower, time.Since(heard[n.ID]) < 500*time.Millisecond, "node %d was heard from at %s", n.ID, heard[n.ID])
+	}
 	follower.start()
 	n = c.load(n, time.Second)
 	c.decided(n)

@@ -1,0 +1,159 @@
+package bft
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hyperledger-labs/SmartBFT/smartbftprotos"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/order"
+)
+
+// testSession is one of four validators' that runs nothing.
+func testSession(t *testing.T) (*session, chain.ValidatorSet, []crypto.PrivateKey) {
+	set, keys := signers(t, 4)
+	e := testEngine(t)
+	j, err := openJournal(e.cfg.Journal)
+	require.NoError(t, err)
+	s, err := newSession(e, &benchHost{id: set[0].ID, set: set, key: keys[0]}, j, nil, set, set[0].ID, viewAt{})
+	require.NoError(t, err)
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	t.Cleanup(s.stop)
+	return s, set, keys
+}
+
+// TestLibraryGivesUp: the library's panic ends the session and the goroutine, not the process; the engine begins again, but not for ever.
+func TestLibraryGivesUp(t *testing.T) {
+	s, _, _ := testSession(t)
+	returned := false
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		libraryLog{s}.Panicf("sequence %d is not %d", 3, 4)
+		returned = true
+	}()
+	<-done
+	require.False(t, returned)
+	require.True(t, s.dead())
+	require.ErrorIs(t, s.err, errGaveUp)
+	require.ErrorContains(t, s.err, "sequence 3 is not 4")
+
+	var tries giveUps
+	for range maxGaveUps {
+		require.True(t, tries.again(7))
+	}
+	require.False(t, tries.again(7), "a broken invariant does it every time")
+	require.True(t, tries.again(8), "it got on in between")
+}
+
+func TestEvidence(t *testing.T) {
+	s, set, keys := testSession(t)
+	commit := func(i int, view uint64, d byte) *smartbftprotos.Commit {
+		msg := bytes.Repeat([]byte{d}, 32)
+		sig, err := keys[i].Sign(order.SigningMessage(crypto.Hash{1}, commitMessage(msg)))
+		require.NoError(t, err)
+		return &smartbftprotos.Commit{View: view, Seq: 1, Signature: &smartbftprotos.Signature{Signer: uint64(set[i].ID), Msg: msg, Value: sig}}
+	}
+	from := set[1].ID
+	s.evidence.commit(s, from, commit(1, 0, 1))
+	s.evidence.commit(s, from, commit(1, 0, 1))
+	s.evidence.commit(s, from, commit(1, 1, 2))
+	require.Empty(t, s.e.Status().Evidence, "in another view another proposal may be committed to")
+	forged := commit(1, 0, 2)
+	forged.Signature.Value = make([]byte, 64)
+	s.evidence.commit(s, from, forged)
+	require.Empty(t, s.e.Status().Evidence, "an unsigned word is held against nobody")
+	s.evidence.commit(s, from, commit(2, 0, 2))
+	require.Empty(t, s.e.Status().Evidence, "nor that of another")
+	s.evidence.commit(s, from, commit(1, 0, 2))
+	s.evidence.commit(s, from, commit(1, 0, 3))
+	require.Equal(t, []order.Evidence{{Validator: from, Height: 1, View: 0, What: "commit", First: crypto.Hash(bytes.Repeat([]byte{1}, 32)),
+		Second: crypto.Hash(bytes.Repeat([]byte{2}, 32))}}, s.e.Status().Evidence, "once")
+	for view := range uint64(100) {
+		s.evidence.propose(s, from, view, 1, crypto.Hash{1})
+		s.evidence.propose(s, from, view, 1, crypto.Hash{2})
+	}
+	require.Len(t, s.e.Status().Evidence, maxEvidence, "bounded")
+	for view := range uint64(2 * maxSpoken) {
+		s.evidence.propose(s, from, view, 1, crypto.Hash{1})
+	}
+	require.LessOrEqual(t, len(s.evidence.spoken), maxSpoken)
+}
+
+func TestInboxIsBounded(t *testing.T) {
+	b := newInbox()
+	for range 2 * perPeer {
+		b.put(1, []byte{1})
+	}
+	require.Len(t, b.ch, perPeer)
+	b.put(2, make([]byte, perPeerBytes+1))
+	require.Len(t, b.ch, perPeer, "too large for anybody")
+	b.put(2, []byte{1})
+	require.Len(t, b.ch, perPeer+1, "a loud peer leaves room for others")
+	b.taken(<-b.ch)
+	b.put(1, []byte{1})
+	require.Len(t, b.ch, perPeer+1)
+	for len(b.ch) > 0 {
+		b.taken(<-b.ch)
+	}
+	require.Empty(t, b.waiting)
+	for peer := range order.PeerID(2 * inboxMessages / perPeer) {
+		for range perPeer {
+			b.put(peer, []byte{1})
+		}
+	}
+	require.Len(t, b.ch, inboxMessages)
+}
+
+func TestBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBodies()
+		p := &order.Proposal{Height: 1, Proposer: 1}
+		for i := range byte(3 * maxBodies) {
+			b.put(crypto.Hash{i}, p, []byte{i})
+		}
+		require.Len(t, b.all, maxBodies)
+		found, _ := b.get(crypto.Hash{3*maxBodies - 1})
+		require.NotNil(t, found, "the newest stay")
+		asked := 0
+		go func() {
+			time.Sleep(time.Second)
+			b.put(crypto.Hash{200}, p, nil)
+		}()
+		require.NotNil(t, b.wait(context.Background(), crypto.Hash{200}, func() { asked++ }))
+		require.Equal(t, int(time.Second/askBodyEvery), asked)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		require.Nil(t, b.wait(ctx, crypto.Hash{201}, func() {}))
+	})
+}
+
+func TestConfigValidate(t *testing.T) {
+	good := testEngine(t).cfg
+	for want, change := range map[string]func(*Config){
+		"suite":       func(c *Config) { c.Suite = nil },
+		"public key":  func(c *Config) { c.Public = nil },
+		"journal":     func(c *Config) { c.Journal = nil },
+		"heartbeat":   func(c *Config) { c.Heartbeat = -1 },
+		"leader":      func(c *Config) { c.Params.LeaderTimeoutMillis = 0 },
+		"request":     func(c *Config) { c.Params.RequestTimeoutMillis = 0 },
+		"view change": func(c *Config) { c.Params.ViewChangeTimeoutMillis = -1 },
+	} {
+		cfg := good
+		change(&cfg)
+		_, err := New(cfg)
+		require.ErrorContains(t, err, want)
+	}
+	for _, millis := range []int{200, 1000, 600_000} { // the genesis' bounds
+		cfg := good
+		cfg.Params = chain.BFTParams{LeaderTimeoutMillis: millis, RequestTimeoutMillis: millis, ViewChangeTimeoutMillis: millis}
+		library := cfg.library(1)
+		require.NoError(t, library.Validate(), "%d ms", millis)
+	}
+}
