@@ -20,6 +20,8 @@ const (
 	// at it reaches the ban.
 	banScore      = -100
 	healPerSecond = 0.1
+	// nuisanceFloor is as low as nuisances bring a score: when a set of validators changes, honest ones are a nuisance to each other by the hundred.
+	nuisanceFloor = -50
 )
 
 // book is what is known of peers: who belongs, who is connected, who is out. Safe for concurrent use.
@@ -185,7 +187,12 @@ func (b *book) penalise(p chain.Peer, offence Offence, banTime time.Duration) (c
 	defer b.mu.Unlock()
 	r := b.get(p)
 	r.heal(b.now())
-	if r.score -= float64(offence); r.score > banScore {
+	if offence == Nuisance {
+		r.score = min(r.score, max(nuisanceFloor, r.score-float64(Nuisance)))
+	} else {
+		r.score -= float64(offence)
+	}
+	if r.score > banScore {
 		return nil, false
 	}
 	banned = !r.bannedTil.After(b.now())

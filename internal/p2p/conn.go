@@ -47,6 +47,7 @@ type conn struct {
 	cause   error
 	code    network.ConnErrorCode
 	streams map[string]*incoming
+	unknown *bucket // streams for what is not spoken here
 	again   map[string]chan struct{}
 }
 
@@ -81,7 +82,7 @@ func (n *Network) newConn(mux transport.CapableConn, address string, how way) (*
 	c := &conn{net: n, peer: peer, inbound: how == fromPeer, wanted: how == toAddress, address: address, mux: mux, since: n.now(),
 		ready: make(chan struct{}), closing: make(chan struct{}), done: make(chan struct{}),
 		outboxes: make(map[string]*outbox, len(n.protocols)), asking: make(map[string]chan struct{}), answering: make(map[string]chan struct{}),
-		streams: make(map[string]*incoming), again: make(map[string]chan struct{})}
+		streams: make(map[string]*incoming), unknown: newBucket(unknownPerSecond, unknownBurst), again: make(map[string]chan struct{})}
 	if !mux.As(&c.session) || !mux.As(&c.metered) {
 		return nil, errors.New("connection is not multiplexed by ours")
 	}

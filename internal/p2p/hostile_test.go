@@ -89,7 +89,7 @@ func TestGarbageInsteadOfHandshake(t *testing.T) {
 		require.NoError(t, err)
 		_, err = raw.Write([]byte(garbage))
 		require.NoError(t, err)
-		require.NoError(t, raw.(*net.TCPConn).CloseWrite())
+		_ = raw.(*net.TCPConn).CloseWrite() // it may be closed already
 		require.NoError(t, raw.SetReadDeadline(time.Now().Add(patience)))
 		_, err = io.Copy(io.Discard, raw) // ends when the victim has closed
 		require.False(t, isTimeout(err), "%v", err)
@@ -269,6 +269,10 @@ func TestBan(t *testing.T) {
 		v.victim.net.Report(v.hostile.id(), Misbehaviour, "test")
 	}
 	require.Equal(t, -90, v.victim.info(v.hostile.id()).Score)
+	for range 200 {
+		v.victim.net.Report(v.hostile.id(), Nuisance, "test")
+	}
+	require.Equal(t, -90, v.victim.info(v.hostile.id()).Score, "nuisances ban nobody")
 	v.victim.clock.advance(100 * time.Second)
 	require.Equal(t, -80, v.victim.info(v.hostile.id()).Score, "it heals")
 	v.victim.net.Report(v.hostile.id(), Attack, "test")

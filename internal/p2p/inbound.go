@@ -26,6 +26,8 @@ const (
 	// A peer may open streamsPerSecond in the long run, streamsBurst at once: some requests at a time to be answered in a millisecond each. Beyond
 	// that accepting waits, then the multiplexer refuses.
 	streamsPerSecond, streamsBurst = 1000, 2000
+	// An honest peer tries a protocol that is not spoken here a few times a minute. More than unknownBurst at once is no version's difference.
+	unknownPerSecond, unknownBurst = 1, 64
 )
 
 // incoming is the one stream per protocol that a peer may have open to us.
@@ -69,7 +71,13 @@ func (c *conn) take(ctx context.Context, stream network.MuxedStream) {
 		c.answer(ctx, m, stream, r)
 	} else {
 		_ = stream.ResetWithError(codeUnknown)
-		c.net.Report(c.peer, Nuisance, fmt.Sprintf("stream for %q, which is not spoken here", printable(name)))
+		offence := Nuisance // of a later version, perhaps
+		c.mu.Lock()
+		if !c.unknown.take(1) {
+			offence = Misbehaviour
+		}
+		c.mu.Unlock()
+		c.net.Report(c.peer, offence, fmt.Sprintf("stream for %q, which is not spoken here", printable(name)))
 	}
 }
 
@@ -186,10 +194,7 @@ func (b *bucket) spend(ctx context.Context, n int) error {
 	if b.perSecond == 0 {
 		return nil
 	}
-	now := time.Now()
-	b.have = min(b.burst, b.have+b.perSecond*now.Sub(b.at).Seconds())
-	b.at = now
-	if b.have -= float64(n); b.have >= 0 {
+	if b.take(n) {
 		return nil
 	}
 	timer := time.NewTimer(time.Duration(-b.have / b.perSecond * float64(time.Second)))
@@ -200,4 +205,13 @@ func (b *bucket) spend(ctx context.Context, n int) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// take takes n and reports whether there was as much. Debts are paid before anything else.
+func (b *bucket) take(n int) bool {
+	now := time.Now()
+	b.have = min(b.burst, b.have+b.perSecond*now.Sub(b.at).Seconds())
+	b.at = now
+	b.have -= float64(n)
+	return b.have >= 0
 }

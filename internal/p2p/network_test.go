@@ -222,6 +222,7 @@ func TestPeerInfo(t *testing.T) {
 	require.EqualValues(t, 1000, b.info(a.id()).Received)
 	eventually(t, "the sender's count", func() bool { return a.info(b.id()).Sent == 1000 })
 	eventually(t, "a round trip", func() bool { return a.info(b.id()).RoundTrip > 0 })
+	a.awaitChange(c.id(), true)
 	require.Equal(t, float64(1), metric(t, a.net, "jialing_p2p_peers", "member"))
 	require.Equal(t, float64(1), metric(t, a.net, "jialing_p2p_peers", "other"))
 }

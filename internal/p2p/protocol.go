@@ -50,7 +50,7 @@ type Offence int
 
 // The offences. Scores heal with time, so that an honest peer with a bad day comes back.
 const (
-	// Nuisance is what can happen to an honest peer: something old, late or twice.
+	// Nuisance is what can happen to an honest peer: something old, late or twice. However much of it there is, it never bans.
 	Nuisance Offence = 1
 	// Misbehaviour is what an honest peer does not do but that costs little: malformed messages, wrong signatures.
 	Misbehaviour Offence = 10
