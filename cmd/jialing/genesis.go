@@ -28,6 +28,7 @@ type genesisFlags struct {
 	baseFee     string
 	gasLimit    uint64
 	batchMillis int
+	heartbeat   int
 	keepStates  uint64
 	alloc       []string
 	dev         bool
@@ -80,7 +81,7 @@ func buildGenesis(f *genesisFlags) (*chain.Genesis, crypto.PrivateKey, []*client
 func (f *genesisFlags) genesis(engine chain.EngineKind, founders []chain.GenesisValidator) (*chain.Genesis, []*client.Secp256k1, error) {
 	g := &chain.Genesis{
 		Name: f.name, ChainID: f.chainID, TimeMillis: uint64(time.Now().UnixMilli()), Suite: defaultSuite,
-		Consensus:    chain.Consensus{Engine: engine, MaxBlockTxs: maxBlockTxs, MaxBlockBytes: maxBlockBytes, BatchMillis: f.batchMillis},
+		Consensus:    chain.Consensus{Engine: engine, MaxBlockTxs: maxBlockTxs, MaxBlockBytes: maxBlockBytes, BatchMillis: f.batchMillis, HeartbeatMillis: f.heartbeat},
 		Validators:   founders,
 		Transactions: []chain.TxKind{chain.Secp256k1},
 		Fees:         chain.Fees{Mode: chain.FeeMode(f.fees)},
@@ -114,6 +115,7 @@ func (f *genesisFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.baseFee, "base-fee", "", "base fee per gas with --fees fixed or market (default 1gwei)")
 	flags.Uint64Var(&f.gasLimit, "gas-limit", defaultGasLimit, "gas limit of a block")
 	flags.IntVar(&f.batchMillis, "batch-millis", defaultBatchMillis, "how long a block waits for more transactions after its first")
+	flags.IntVar(&f.heartbeat, "heartbeat-millis", 0, "make an empty block after that long without one; 0: blocks only when there is work")
 	flags.Uint64Var(&f.keepStates, "keep-states", 0, "past blocks whose state can be read; 0 keeps all")
 	flags.StringArrayVar(&f.alloc, "alloc", nil, "fund an account: ADDRESS=AMOUNT, in ether; may be repeated")
 	flags.BoolVar(&f.dev, "dev", false, "fund test accounts whose keys everybody knows (Hardhat's and Anvil's)")

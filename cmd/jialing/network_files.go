@@ -76,6 +76,7 @@ User=jialing
 ExecStart=/usr/local/bin/jialing start --dir %[2]s --log.level info
 ReadWritePaths=%[2]s
 
+# The pauses grow where systemd is 254 or newer; older ones warn of the two keys and pause for RestartSec.
 Restart=on-failure
 RestartPreventExitStatus=2 3
 RestartSec=1s

@@ -23,7 +23,7 @@ func healthyView() *statusView {
 func TestStatusShowsANode(t *testing.T) {
 	got := strings.Join(healthyView().lines(80, 24, plainStyle), "\n")
 	require.Equal(t, `嘉陵测试链  chain id 5, bft  |  node2, validator 2 of 4
-http://127.0.0.1:8545  up 1h0m0s  13:33:20 UTC
+http://127.0.0.1:8545  up 1h0m0s  14:13:20 UTC
 
 height    100 ordered, 100 on disk, 100 final; last block 1.5s ago
 load      512.2 tx/s, 61.5 blocks/s, 4.2 ms from ordered to final (last 60 s)

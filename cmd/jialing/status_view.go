@@ -215,7 +215,7 @@ func (v *statusView) problems(width int, s style) []string {
 		out = append(out, s.paint(code, fit(string(d.Severity)+"  "+d.Cause, width)))
 	}
 	if len(out) == 0 {
-		out = []string{"no problems"}
+		out = []string{fit("no problems", width)}
 	} else if len(v.Findings) > 0 && len(v.Findings) <= shownProblems {
 		out = append(out, s.paint(s.faint, fit("what to do: jialing doctor --rpc "+v.RPC, width)))
 	}
