@@ -57,6 +57,8 @@ type Deps struct {
 	Ledger  Ledger
 	Pool    Pool
 	Sets    Sets
+	// States are what joining nodes are served; nil: none.
+	States  States
 	Suite   crypto.Suite
 	Genesis *chain.Genesis
 	// GenesisHash is the suite's hash of block 0's header.

@@ -63,6 +63,9 @@ func newHistory(t testing.TB, name string, n int, sizes func(h int) (txs, size i
 			x.sets[s] = append(x.sets[s], chain.Validator{ID: chain.ValidatorID(1 + 4*s + i), PublicKey: key.Public().Bytes(), Address: common.Address{byte(i + 1)}})
 		}
 	}
+	for _, v := range x.sets[0] {
+		x.genesis.Validators = append(x.genesis.Validators, chain.GenesisValidator{ID: v.ID, PublicKey: v.PublicKey, Address: v.Address})
+	}
 	var parent crypto.Hash
 	nonce := 0
 	for h := 1; h <= n; h++ {

@@ -25,12 +25,15 @@ type Config struct {
 	// long peers believe that we are alive.
 	StatusLeast time.Duration `toml:"status_least"`
 	StatusMost  time.Duration `toml:"status_most"`
+	// SnapshotThreshold is how many blocks peers must have for a node without any to fetch a state instead of executing them all: some minutes of
+	// execution. 0: never.
+	SnapshotThreshold uint64 `toml:"snapshot_threshold"`
 }
 
 // DefaultConfig fits a local network.
 func DefaultConfig() Config {
 	return Config{RangeBytes: 4 << 20, RangeBlocks: 256, Ranges: 8, PerPeer: 2, RequestWait: 8 * time.Second, HedgeWait: time.Second,
-		IgnoreWait: 30 * time.Second, StatusLeast: 50 * time.Millisecond, StatusMost: 2 * time.Second}
+		IgnoreWait: 30 * time.Second, StatusLeast: 50 * time.Millisecond, StatusMost: 2 * time.Second, SnapshotThreshold: 10_000}
 }
 
 // Validate names the first field that is out of range.

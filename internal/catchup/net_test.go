@@ -28,8 +28,9 @@ type node struct {
 	ledger *ledger
 	pool   held
 	delay  time.Duration
-	serve  serveFunc
-	log    *bytes.Buffer
+	// serve and serveState, when not nil, answer instead of the CatchUp.
+	serve, serveState serveFunc
+	log               *bytes.Buffer
 
 	mu        sync.Mutex
 	reports   map[chain.Peer]int
@@ -164,13 +165,19 @@ func (nd *node) Request(ctx context.Context, to chain.Peer, method string, req [
 	nd.mu.Lock()
 	nd.asked[to]++
 	nd.mu.Unlock()
-	if method != Method || len(req) > MaxRequest || !nd.net.reaches(nd.id, to) {
+	if !nd.net.reaches(nd.id, to) {
 		return nil, errors.New("not connected")
 	}
 	peer := nd.net.node(to)
-	serve := peer.serve
+	serve, honest, limit := peer.serve, peer.Serve, MaxRequest
+	if method == SnapshotMethod {
+		serve, honest, limit = peer.serveState, peer.ServeSnapshot, MaxSnapshotRequest
+	}
+	if len(req) > limit {
+		return nil, errors.New("too long")
+	}
 	if serve == nil {
-		serve = func(ctx context.Context, req []byte) ([]byte, error) { return peer.Serve(ctx, nd.id, req) }
+		serve = func(ctx context.Context, req []byte) ([]byte, error) { return honest(ctx, nd.id, req) }
 	}
 	wait := func() error {
 		select {
