@@ -248,6 +248,7 @@ type peers struct {
 	mu     sync.Mutex
 	has    map[common.Hash]*chain.Tx
 	asked  int
+	from   order.PeerID
 	answer func(chain.Txs) chain.Txs
 	err    error
 	sent   [][]byte
@@ -255,10 +256,11 @@ type peers struct {
 
 func (p *peers) Send(_ order.PeerID, msg []byte) { p.sent = append(p.sent, msg) }
 func (p *peers) Broadcast(msg []byte)            { p.sent = append(p.sent, msg) }
-func (p *peers) Fetch(ctx context.Context, _ order.PeerID, hashes []common.Hash) (chain.Txs, error) {
+func (p *peers) Fetch(ctx context.Context, from order.PeerID, hashes []common.Hash) (chain.Txs, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked += len(hashes)
+	p.from = from
 	if _, bounded := ctx.Deadline(); !bounded {
 		return nil, errors.New("no deadline")
 	}
@@ -341,7 +343,7 @@ func TestRunReturnsTheEnginesError(t *testing.T) {
 
 func TestConfigValidate(t *testing.T) {
 	for field, change := range map[string]func(*order.Config){
-		"pipeline": func(c *order.Config) { c.Pipeline = 0 }, "verify_wait": func(c *order.Config) { c.VerifyWait = 0 }, "fetch_wait": func(c *order.Config) { c.FetchWait = -1 },
+		"pipeline": func(c *order.Config) { c.Pipeline = 33 }, "verify_wait": func(c *order.Config) { c.VerifyWait = 0 }, "fetch_wait": func(c *order.Config) { c.FetchWait = -1 },
 	} {
 		cfg := order.DefaultConfig()
 		require.NoError(t, cfg.Validate())
