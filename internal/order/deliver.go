@@ -38,6 +38,7 @@ func (d *Driver) take(ctx context.Context, dec *chain.Decision, txs chain.Txs) (
 	if err := d.handOn(ctx, Work{dec, txs}); err != nil {
 		return nil, err
 	}
+	d.noteRoom(txs) // again: a full decision that waits for execution keeps the next one from being made, here as on the leader
 	return d.settle(ctx, dec.Height)
 }
 
