@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -123,6 +124,8 @@ func TestDoctorCountsWhoRules(t *testing.T) {
 }
 
 func TestDoctor(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
 	for name, tc := range map[string]struct {
 		harm func(*sick)
 		// want are "severity rule" of all findings, cause and evidence parts of the first one's.
@@ -430,6 +433,7 @@ func TestDoctor(t *testing.T) {
 				got = append(got, string(d.Severity)+" "+d.Rule)
 				require.NotEmpty(t, d.Cause)
 				require.NotEmpty(t, d.Remedy)
+				require.Contains(t, string(doc), "`"+d.Rule+"`", "docs/operations.md explains every finding")
 			}
 			require.Equal(t, tc.want, got, "%+v", found)
 			if len(found) > 0 {
