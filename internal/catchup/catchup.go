@@ -45,6 +45,13 @@ type Pool interface {
 	Bodies(hashes []common.Hash) (chain.Txs, []common.Hash)
 }
 
+// noPool has nothing.
+type noPool struct{}
+
+func (noPool) Bodies(hashes []common.Hash) (chain.Txs, []common.Hash) {
+	return make(chain.Txs, len(hashes)), hashes
+}
+
 // Sets says who the validators are. Safe for concurrent use.
 type Sets interface {
 	// At is the set of that height; it waits until the block that settles it has been executed here.
@@ -55,8 +62,9 @@ type Sets interface {
 type Deps struct {
 	Network Network
 	Ledger  Ledger
-	Pool    Pool
-	Sets    Sets
+	// Pool may be nil: every transaction is then verified here.
+	Pool Pool
+	Sets Sets
 	// States are what joining nodes are served; nil: none.
 	States  States
 	Suite   crypto.Suite
@@ -100,6 +108,9 @@ func New(cfg Config, deps Deps) (*CatchUp, error) {
 	}
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	if deps.Pool == nil {
+		deps.Pool = noPool{}
 	}
 	if deps.Certified == nil {
 		deps.Certified = func(*chain.Certificate, *chain.Header) {}

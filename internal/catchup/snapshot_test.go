@@ -223,6 +223,7 @@ func joiners(t *testing.T, x *history, peers, height int) (*network, []*node, *n
 		holders = append(holders, nd)
 	}
 	me := n.add(x, 0, time.Millisecond)
+	me.deps.Pool = noPool{} // as in a node that has nothing yet
 	me.cfg.SnapshotThreshold = uint64(height)
 	return n, holders, me
 }
