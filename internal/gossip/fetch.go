@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	gethcrypto "github.com/ethereum/go-ethereum/crypto"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/jialing-chain/jialing/internal/chain"
@@ -22,8 +23,9 @@ const (
 	fetchPause = 50 * time.Millisecond
 )
 
-// Fetch returns verified transactions in the order of hashes, nil in the places of those that no peer had before ctx ended. It asks prefer first
-// ("": anyone), then the others. Its error is for too many hashes.
+// Fetch returns verified transactions in the order of hashes, nil in the places of those that no peer had before ctx ended. What has come already and
+// waits for the pool goes there first; for the rest it asks prefer first ("": anyone), then the others. What comes is given to the pool as well,
+// whose refusal does not matter here. The error is for too many hashes.
 func (g *Gossip) Fetch(ctx context.Context, prefer chain.Peer, hashes []common.Hash) (chain.Txs, error) {
 	if len(hashes) > chain.MaxDecisionTxs {
 		return nil, fmt.Errorf("gossip: fetch %d transactions, at most %d", len(hashes), chain.MaxDecisionTxs)
@@ -35,6 +37,9 @@ func (g *Gossip) Fetch(ctx context.Context, prefer chain.Peer, hashes []common.H
 	f.left = len(f.index)
 	f.lookup()
 	for !f.complete() && ctx.Err() == nil {
+		if g.hurry(ctx, f.missing()) {
+			f.lookup()
+		}
 		f.round(ctx, g.order(prefer))
 		if f.complete() {
 			break
@@ -51,6 +56,78 @@ func (g *Gossip) Fetch(ctx context.Context, prefer chain.Peer, hashes []common.H
 		out[i] = f.txs[f.index[h]]
 	}
 	return out, nil
+}
+
+// hurry gives those of hashes to the pool that have come and wait for it, before all else that waits, and waits for those that it is being given.
+// Asking for them again would cost their way and a second verification. It tells whether there were any.
+func (g *Gossip) hurry(ctx context.Context, hashes []common.Hash) bool {
+	waiting, given := g.waiting()
+	if len(hashes) == 0 || len(waiting)+len(given) == 0 {
+		return false
+	}
+	wanted := make(map[common.Hash]struct{}, len(hashes))
+	for _, h := range hashes {
+		wanted[h] = struct{}{}
+	}
+	found := false
+	for _, w := range given { // first: what is there need not be given twice
+		if len(w.pick(wanted)) == 0 {
+			continue
+		}
+		found = true
+		select {
+		case <-w.done:
+		case <-ctx.Done():
+			return found
+		}
+	}
+	for _, w := range waiting {
+		if raws := w.pick(wanted); len(raws) > 0 {
+			found = true
+			g.admit(ctx, w.from, raws)
+		}
+	}
+	return found
+}
+
+// delivery is what a peer has sent and the pool has not got yet.
+type delivery struct {
+	from    chain.Peer
+	parcels []*parcel
+	// done closes when the pool has got it; nil while it waits.
+	done <-chan struct{}
+}
+
+// waiting lists what waits for the pool and what it is being given.
+func (g *Gossip) waiting() (waiting, given []delivery) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for id, p := range g.peers {
+		if len(p.queue) > 0 {
+			waiting = append(waiting, delivery{from: id, parcels: slices.Clone(p.queue)})
+		}
+		if len(p.working) > 0 {
+			given = append(given, delivery{from: id, parcels: p.working, done: p.done})
+		}
+	}
+	return waiting, given
+}
+
+// pick takes the raw transactions that are wanted, and wants them no more.
+func (d *delivery) pick(wanted map[common.Hash]struct{}) (raws [][]byte) {
+	for _, p := range d.parcels {
+		if len(wanted) == 0 {
+			break
+		}
+		hashes, all := p.index()
+		for i, h := range hashes {
+			if _, ok := wanted[h]; ok {
+				delete(wanted, h)
+				raws = append(raws, all[i])
+			}
+		}
+	}
+	return raws
 }
 
 // order lists the connected peers, prefer first, the others beginning with another one each time.
@@ -174,7 +251,7 @@ func (f *fetch) askPart(ctx context.Context, peer chain.Peer, hashes []common.Ha
 		if len(raws) == 0 {
 			return fmt.Errorf("an answer of nothing")
 		}
-		txs, err := f.g.verify(raws, hashes)
+		txs, err := f.g.accept(ctx, peer, raws, hashes[:len(raws)])
 		f.put(hashes[:len(raws)], txs)
 		if err != nil {
 			f.g.deps.Network.Report(peer, misbehaviour, "gossip: answer: "+err.Error())
@@ -185,38 +262,47 @@ func (f *fetch) askPart(ctx context.Context, peer chain.Peer, hashes []common.Ha
 	return nil
 }
 
-// verify decodes and verifies in parallel. What is wrong stays nil; the error is one of them.
-func (g *Gossip) verify(raws [][]byte, hashes []common.Hash) (chain.Txs, error) {
-	txs := make(chain.Txs, len(raws))
+// accept takes a peer's answer to a request for hashes: into the pool, which verifies, and what that refuses is verified here. What is wrong stays nil;
+// the error is one of what is wrong.
+func (g *Gossip) accept(ctx context.Context, from chain.Peer, raws [][]byte, hashes []common.Hash) (chain.Txs, error) {
+	got := make([][]byte, 0, len(raws))
+	for i, raw := range raws {
+		if len(raw) == 0 {
+			continue
+		}
+		if have := gethcrypto.Keccak256Hash(raw); have != hashes[i] {
+			return make(chain.Txs, len(raws)), fmt.Errorf("%w: asked for %s, got %s", errWire, hashes[i], have)
+		}
+		got = append(got, raw)
+	}
+	g.stats.fetched.Add(uint64(len(got)))
+	g.admit(ctx, from, got)
+	txs, _ := g.deps.Pool.Bodies(hashes)
+	return txs, g.verify(raws, txs)
+}
+
+// verify fills in, in parallel, the transactions that the pool has refused.
+func (g *Gossip) verify(raws [][]byte, txs chain.Txs) error {
 	var work errgroup.Group
 	workers := min(runtime.GOMAXPROCS(0), len(raws))
 	for w := range workers {
 		work.Go(func() (worst error) {
 			for i := w; i < len(raws); i += workers {
-				if len(raws[i]) == 0 {
+				if len(raws[i]) == 0 || txs[i] != nil {
 					continue
 				}
-				tx, err := g.verifyOne(raws[i], hashes[i])
+				tx, err := chain.DecodeTx(slices.Clone(raws[i])) // it outlives the answer, see admit
+				if err == nil {
+					err = g.deps.Verifier.Verify(tx)
+				}
 				if err != nil {
 					worst = err
 					continue
 				}
 				txs[i] = tx
-				g.stats.fetched.Add(1)
 			}
 			return worst
 		})
 	}
-	return txs, work.Wait()
-}
-
-func (g *Gossip) verifyOne(raw []byte, hash common.Hash) (*chain.Tx, error) {
-	tx, err := chain.DecodeTx(slices.Clone(raw)) // it outlives the answer, see admit
-	if err != nil {
-		return nil, err
-	}
-	if tx.Hash() != hash {
-		return nil, fmt.Errorf("%w: asked for %s, got %s", errWire, hash, tx.Hash())
-	}
-	return tx, g.deps.Verifier.Verify(tx)
+	return work.Wait()
 }

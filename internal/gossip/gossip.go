@@ -100,10 +100,13 @@ type peer struct {
 	told      int
 	toldSince time.Time
 
-	// queue are batches for the pool, queued their bytes; busy tells that a worker has the peer or it is in Gossip.work.
-	queue  [][]byte
+	// queue are batches for the pool, queued their bytes with those of working; busy tells that a worker has the peer or it is in Gossip.work.
+	queue  []*parcel
 	queued int
 	busy   bool
+	// working are the batches that the pool is being given, until done closes.
+	working []*parcel
+	done    chan struct{}
 
 	// lacks tells that we must compare our pool with the peer's, at compareAt or later; wait is the pause after the next comparison.
 	lacks, comparing bool

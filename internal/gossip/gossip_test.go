@@ -599,6 +599,70 @@ func TestFetch(t *testing.T) {
 	})
 }
 
+// TestFetchFindsWhatWaitsHere: what has come and waits for the pool is not asked for again.
+func TestFetchFindsWhatWaitsHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, func(_ int, c *Config) { c.Workers = 1 }).full(time.Millisecond)
+		me := m.nodes[1]
+		stuck := make(chan struct{})
+		me.pool.mu.Lock()
+		me.pool.stuck = stuck
+		me.pool.mu.Unlock()
+		raws := batch(t, 0, 900)
+		m.submit(0, raws...)
+		time.Sleep(time.Second) // the first batches are being given to the pool, the others wait
+		synctest.Wait()
+		me.pool.mu.Lock()
+		me.pool.stuck = nil
+		me.pool.mu.Unlock()
+		ask := func(raws ...[]byte) {
+			var hashes []common.Hash
+			for _, raw := range raws {
+				hashes = append(hashes, hashOf(raw))
+			}
+			me.asked = nil
+			got, err := me.Fetch(m.ctx, m.nodes[2].id, hashes)
+			require.NoError(t, err)
+			require.True(t, got.Are(hashes))
+			require.Empty(t, me.asked)
+		}
+		ask(raws[899], raws[700])
+		require.False(t, me.pool.has(hashOf(raws[0])))
+		require.False(t, me.pool.has(hashOf(raws[698])), "nothing else jumps the queue")
+		start := time.Now()
+		m.running.Go(func() {
+			time.Sleep(30 * time.Millisecond)
+			close(stuck)
+		})
+		ask(raws[0], raws[600])
+		require.Equal(t, 30*time.Millisecond, time.Since(start))
+		m.settle()
+		require.Empty(t, m.lacking(raws))
+	})
+}
+
+// TestFetchReturnsWhatThePoolRefuses: a decision's transactions are needed whether there is room for them or not.
+func TestFetchReturnsWhatThePoolRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 2, nil).full(time.Millisecond)
+		raws := batch(t, 0, 40)
+		var hashes []common.Hash
+		for _, raw := range raws {
+			hashes = append(hashes, hashOf(raw))
+		}
+		m.nodes[0].pool.mu.Lock()
+		m.nodes[0].pool.room = 15
+		m.nodes[0].pool.mu.Unlock()
+		_, errs := m.nodes[1].pool.AddBatch(m.ctx, raws, false)
+		require.NoError(t, errors.Join(errs...))
+		got, err := m.nodes[0].Fetch(m.ctx, "", hashes)
+		require.NoError(t, err)
+		require.True(t, got.Are(hashes))
+		require.Len(t, m.nodes[0].pool.Waiting(100), 15, "and the pool has what it has room for")
+		require.Empty(t, m.nodes[0].reports)
+	})
+}
+
 // TestComparisonWithALiar: a peer that lists what it does not send is asked ever less often and costs nothing else.
 func TestComparisonWithALiar(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -5,12 +5,41 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+
+	"github.com/ethereum/go-ethereum/common"
+	gethcrypto "github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 )
 
 // mergeBytes bounds what a worker hands to the pool at once: the pool verifies in parallel only inside a call, and peers take turns between calls.
-const mergeBytes = 256 << 10
+const mergeBytes = 64 << 10
+
+// parcel is a batch that waits for the pool.
+type parcel struct {
+	batch []byte
+
+	// once guards what Fetch makes of it.
+	once   sync.Once
+	raws   [][]byte
+	hashes []common.Hash
+}
+
+// index finds the hashes of its transactions, which nobody needs but who looks for one here. One that is malformed holds none.
+func (p *parcel) index() ([]common.Hash, [][]byte) {
+	p.once.Do(func() {
+		raws, err := decodeTxs(p.batch, maxBatchTxs, false)
+		if err != nil {
+			return // the worker will report it
+		}
+		p.raws, p.hashes = raws, make([]common.Hash, len(raws))
+		for i, raw := range raws {
+			p.hashes[i] = gethcrypto.Keccak256Hash(raw)
+		}
+	})
+	return p.hashes, p.raws
+}
 
 // enqueue keeps a batch for the pool, or drops it where the peer has too much waiting.
 func (g *Gossip) enqueue(from chain.Peer, batch []byte) {
@@ -25,7 +54,7 @@ func (g *Gossip) enqueue(from chain.Peer, batch []byte) {
 		ring(g.compareBell)
 		return
 	}
-	p.queue = append(p.queue, batch)
+	p.queue = append(p.queue, &parcel{batch: batch})
 	p.queued += len(batch)
 	start := !p.busy
 	p.busy = true
@@ -65,8 +94,8 @@ func (g *Gossip) receive(ctx context.Context) {
 func (g *Gossip) admitQueued(ctx context.Context, p *peer) (more bool) {
 	g.mu.Lock()
 	n, size := 0, 0
-	for n < len(p.queue) && (n == 0 || size+len(p.queue[n]) <= mergeBytes) {
-		size += len(p.queue[n])
+	for n < len(p.queue) && (n == 0 || size+len(p.queue[n].batch) <= mergeBytes) {
+		size += len(p.queue[n].batch)
 		n++
 	}
 	batches := p.queue[:n:n]
@@ -74,11 +103,14 @@ func (g *Gossip) admitQueued(ctx context.Context, p *peer) (more bool) {
 	if len(p.queue) == 0 {
 		p.queue = nil
 	}
+	done := make(chan struct{})
+	p.working, p.done = batches, done
 	g.mu.Unlock()
+	defer close(done)
 
 	var raws [][]byte
 	for _, b := range batches {
-		some, err := decodeTxs(b, maxBatchTxs, false)
+		some, err := decodeTxs(b.batch, maxBatchTxs, false)
 		if err != nil {
 			g.deps.Network.Report(p.id, misbehaviour, "gossip: batch: "+err.Error())
 			continue
@@ -93,6 +125,7 @@ func (g *Gossip) admitQueued(ctx context.Context, p *peer) (more bool) {
 
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	p.working, p.done = nil, nil
 	p.queued -= size
 	p.busy = len(p.queue) > 0
 	return p.busy
