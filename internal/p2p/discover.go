@@ -87,7 +87,7 @@ func (n *Network) discover(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		timer.Reset(jitter(discoverPause))
+		timer.Reset(jitter(n.asks))
 		_, strangers := n.book.connectedKinds()
 		conns := n.Connected()
 		if len(conns) == 0 {

@@ -27,6 +27,7 @@ type Network struct {
 	hello *hello
 	log   *slog.Logger
 	now   func() time.Time
+	asks  time.Duration // discoverPause, less in tests
 
 	channel *channel
 	book    *book
@@ -78,7 +79,7 @@ func New(cfg Config, id Identity, log *slog.Logger) (*Network, error) {
 		return nil, fmt.Errorf("network: %w", err)
 	}
 	n := &Network{
-		cfg: cfg, id: id, self: chain.Peer(id.Key.Public().Bytes()), log: log, now: time.Now,
+		cfg: cfg, id: id, self: chain.Peer(id.Key.Public().Bytes()), log: log, now: time.Now, asks: discoverPause,
 		protocols: make(map[string]*spoken), methods: make(map[string]*served), byStream: make(map[string]*spoken), byRequest: make(map[string]*served),
 		greeting: make(chan struct{}, maxHandshakes), targets: make(map[string]*target), unknown: make(map[string]string), listening: make(chan struct{}),
 	}

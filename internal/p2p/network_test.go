@@ -259,7 +259,7 @@ func TestRoom(t *testing.T) {
 // TestDiscovery: two nodes that know a third find each other, and only if they want to.
 func TestDiscovery(t *testing.T) {
 	curious := func(peers ...string) options {
-		return options{config: func(c *Config) { c.Discovery, c.Peers = true, peers }}
+		return options{config: func(c *Config) { c.Discovery, c.Peers = true, peers }, setup: func(n *Network) { n.asks = 20 * time.Millisecond }}
 	}
 	hub := start(t, curious())
 	a, b := start(t, curious(hub.net.Address())), start(t, curious(hub.net.Address()))
