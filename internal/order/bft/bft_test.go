@@ -34,7 +34,7 @@ func seeds() int {
 	if n, err := strconv.Atoi(os.Getenv("ORDERTEST_SEEDS")); err == nil {
 		return n
 	}
-	return 8
+	return 4
 }
 
 func TestByzantine(t *testing.T) {

@@ -2,25 +2,33 @@ package bft
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/order"
 )
 
 const (
-	// maxBodies bounds the bodies that are kept, each up to chain.MaxDecisionTxs hashes: the proposals of a few views, and the last decisions for
-	// those who lack theirs. A leader that sends more is lying.
-	maxBodies = 16
+	// maxBodies bounds the bodies that are kept, each up to chain.MaxDecisionTxs hashes; the oldest gives way.
+	maxBodies = 32
+	// perOwner bounds those that came from one leader, or by asking: what is in flight and the last decisions, for those who lack theirs. A leader that
+	// sends more is lying, and pushes out its own.
+	perOwner = 6
 	// askBodyEvery is the pace of asking for a decided body that nobody has sent.
 	askBodyEvery = 100 * time.Millisecond
 )
 
+// asked is the owner of bodies that were asked for.
+const asked chain.ValidatorID = 0
+
 // body is a proposal with the form in which it travels.
 type body struct {
 	*order.Proposal
-	raw []byte
+	raw   []byte
+	owner chain.ValidatorID
 }
 
 // bodies keeps proposals by their hash. Safe for concurrent use.
@@ -35,19 +43,37 @@ func newBodies() *bodies {
 	return &bodies{all: make(map[crypto.Hash]*body), bell: make(chan struct{})}
 }
 
-func (b *bodies) put(hash crypto.Hash, p *order.Proposal, raw []byte) {
+// put keeps a body that owner sent.
+func (b *bodies) put(hash crypto.Hash, p *order.Proposal, raw []byte, owner chain.ValidatorID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.all[hash] != nil {
 		return
 	}
-	if len(b.age) == maxBodies {
-		delete(b.all, b.age[0])
-		b.age = append(b.age[:0], b.age[1:]...)
+	first, count := -1, 0
+	for i, h := range b.age {
+		if b.all[h].owner == owner {
+			if first < 0 {
+				first = i
+			}
+			count++
+		}
 	}
-	b.all[hash], b.age = &body{p, raw}, append(b.age, hash)
+	switch {
+	case count >= perOwner:
+		b.drop(first)
+	case len(b.age) >= maxBodies:
+		b.drop(0)
+	}
+	b.all[hash], b.age = &body{p, raw, owner}, append(b.age, hash)
 	close(b.bell)
 	b.bell = make(chan struct{})
+}
+
+// drop forgets the i-th oldest. It runs under mu.
+func (b *bodies) drop(i int) {
+	delete(b.all, b.age[i])
+	b.age = slices.Delete(b.age, i, i+1)
 }
 
 func (b *bodies) get(hash crypto.Hash) (found *body, bell <-chan struct{}) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jialing-chain/jialing/internal/chain"
@@ -22,6 +23,8 @@ type Engine struct {
 	// bodies and held outlive sessions: a node that has caught up goes on with what came meanwhile. held is Run's and the session's listener's.
 	bodies *bodies
 	held   []heldBack
+	// members are those who are listened to; nil before Run and while this node is none of them.
+	members atomic.Pointer[chain.ValidatorSet]
 
 	// mu guards status.
 	mu     sync.Mutex
@@ -57,10 +60,12 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 		e.settled(last, set)
 		me := e.self(set)
 		if me == nil {
+			e.members.Store(nil)
 			e.follow(ctx, h)
 			upTo = 0
 			continue
 		}
+		e.members.Store(&set)
 		s, err := newSession(e, h, log, last, set, me.ID, at)
 		if err != nil {
 			return err
@@ -131,7 +136,11 @@ func (e *Engine) Pending() {
 }
 
 // Handle implements order.Engine.
-func (e *Engine) Handle(from order.PeerID, msg []byte) { e.inbox.put(from, msg) }
+func (e *Engine) Handle(from order.PeerID, msg []byte) {
+	if members := e.members.Load(); members != nil && members.Find(chain.ValidatorID(from)) != nil {
+		e.inbox.put(from, msg)
+	}
+}
 
 // Status implements order.Engine.
 func (e *Engine) Status() order.Status {

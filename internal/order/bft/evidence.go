@@ -17,7 +17,12 @@ const maxSpoken = 8192
 // the listener's.
 type evidence struct {
 	spoken map[statement]said
+	// swept is at which height decided statements were dropped last.
+	swept uint64
 }
+
+// viewsBack is how many views that were left are still watched.
+const viewsBack = 8
 
 type statement struct {
 	by           chain.ValidatorID
@@ -53,6 +58,10 @@ func (e *evidence) propose(s *session, from chain.ValidatorID, view, height uint
 func (e *evidence) commit(s *session, from chain.ValidatorID, c *smartbftprotos.Commit) {
 	sig := c.Signature
 	height := s.height()
+	view, _, _ := s.where()
+	if c.View > view+viewsAhead || c.View+viewsBack < view {
+		return // or one validator could fill the memory with views that there never are
+	}
 	if sig == nil || sig.Signer != uint64(from) || len(sig.Msg) < len(crypto.Hash{}) || c.Seq <= height || c.Seq > height+window {
 		return
 	}
@@ -74,8 +83,8 @@ func (e *evidence) commit(s *session, from chain.ValidatorID, c *smartbftprotos.
 
 // remember keeps a first statement, and drops those of decided heights when there are many.
 func (e *evidence) remember(s *session, key statement, first said) {
-	if len(e.spoken) >= maxSpoken {
-		height := s.height()
+	if height := s.height(); len(e.spoken) >= maxSpoken && height > e.swept {
+		e.swept = height
 		for k := range e.spoken {
 			if k.height <= height {
 				delete(e.spoken, k)

@@ -1,8 +1,6 @@
 package bft
 
 import (
-	"bytes"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +16,10 @@ import (
 const (
 	// window is how far above the last decision messages are kept: the library takes the next two heights only, and drops the rest.
 	window = 16
-	// maxHeldBack bounds what is held back: all phases of a few heights from many validators. The oldest gives way.
-	maxHeldBack = 4096
+	// maxHeldBack bounds what is held back, maxHeldBackOfOne what of it is one validator's: all phases of the window's heights and some more. What
+	// finds no room is dropped, and repeated by whoever sent it.
+	maxHeldBack      = 8192
+	maxHeldBackOfOne = 192
 	// holdFor is after how long without a decision what is held back is let through: the library then learns that it is behind.
 	holdFor = time.Second
 )
@@ -27,9 +27,13 @@ const (
 // intake is what stands between the inbox and the library. But for the methods that say so it is the listener's.
 type intake struct {
 	held []heldBack
+	// heldOf counts what is held of each validator.
+	heldOf map[chain.ValidatorID]int
 	// passed are the messages of changes of the view that the library has had: it takes a repeated one for a new one. Only those of passedView.
 	passed     map[passedKey]bool
 	passedView uint64
+	// answered is when a peer last got a body that it asked for: answers are long, so questions that come too fast have none.
+	answered map[chain.ValidatorID]time.Time
 	// bell asks the listener to look through held.
 	bell chan struct{}
 	// changeView is the view that the library prepares or is in.
@@ -56,8 +60,12 @@ type passedKey struct {
 }
 
 func (in *intake) init(held []heldBack) {
-	in.held = held
+	in.heldOf = make(map[chain.ValidatorID]int)
+	for _, h := range held {
+		in.keep(h)
+	}
 	in.bell, in.passed, in.wanted = make(chan struct{}, 1), make(map[passedKey]bool), make(map[crypto.Hash]bool)
+	in.answered = make(map[chain.ValidatorID]time.Time)
 }
 
 // flush makes the listener look through what is held back. Safe for concurrent use.
@@ -123,7 +131,8 @@ func (s *session) hear(from chain.ValidatorID, frame []byte) {
 			s.host.Wanted(order.PeerID(from), hashes)
 		}
 	case frameAskBody:
-		if len(b) == len(crypto.Hash{}) {
+		if now := time.Now(); len(b) == len(crypto.Hash{}) && now.Sub(s.intake.answered[from]) >= askBodyEvery/2 {
+			s.intake.answered[from] = now
 			if found, _ := s.bodies.get(crypto.Hash(b)); found != nil {
 				s.host.Send(order.PeerID(from), append([]byte{frameBody}, found.raw...))
 			}
@@ -143,10 +152,16 @@ func (s *session) hear(from chain.ValidatorID, frame []byte) {
 	}
 }
 
-// takeBody checks a pre-prepare against its body and keeps that. Hashing is work, so only a leader's for the next heights is looked at.
+// viewsAhead is how many views ahead of this node's a leader is listened to: few may send what has to be kept.
+const viewsAhead = 2
+
+// takeBody checks a pre-prepare against its body and keeps that. Hashing is work, so only those of leaders of the next views for the next heights are
+// looked at.
 func (s *session) takeBody(from chain.ValidatorID, p *smartbftprotos.PrePrepare, raw []byte) bool {
 	height := s.height()
-	if leaderOf(s.set, p.View) != from || p.Seq <= height || p.Seq > height+window {
+	view, _, _ := s.where()
+	s.hint(p.View)
+	if leaderOf(s.set, p.View) != from || p.View < view || p.View > view+viewsAhead || p.Seq <= height || p.Seq > height+window {
 		return false
 	}
 	hash := crypto.Hash(p.Proposal.Header)
@@ -161,7 +176,7 @@ func (s *session) takeBody(from chain.ValidatorID, p *smartbftprotos.PrePrepare,
 	if err != nil || proposal.Height != p.Seq || proposal.Hash(s.e.cfg.Suite) != hash {
 		return false
 	}
-	s.bodies.put(hash, proposal, bytes.Clone(raw))
+	s.bodies.put(hash, proposal, raw, from)
 	return true
 }
 
@@ -190,7 +205,7 @@ func (s *session) takeAskedBody(raw []byte) {
 	delete(s.intake.wanted, hash)
 	s.intake.mu.Unlock()
 	if wanted {
-		s.bodies.put(hash, p, bytes.Clone(raw))
+		s.bodies.put(hash, p, raw, asked)
 	}
 }
 
@@ -198,8 +213,16 @@ func (s *session) takeAskedBody(raw []byte) {
 func (s *session) release() {
 	held := s.intake.held
 	s.intake.held = nil
+	clear(s.intake.heldOf)
 	for _, h := range held {
 		s.take(h)
+	}
+}
+
+func (in *intake) keep(h heldBack) {
+	if len(in.held) < maxHeldBack && in.heldOf[h.from] < maxHeldBackOfOne {
+		in.held = append(in.held, h)
+		in.heldOf[h.from]++
 	}
 }
 
@@ -216,10 +239,7 @@ const (
 func (s *session) take(h heldBack) {
 	switch s.judge(h) {
 	case hold:
-		if len(s.intake.held) == maxHeldBack {
-			s.intake.held = slices.Delete(s.intake.held, 0, 1)
-		}
-		s.intake.held = append(s.intake.held, h)
+		s.intake.keep(h)
 	case pass:
 		s.lib.HandleMessage(uint64(h.from), h.m)
 	case drop:
@@ -276,11 +296,11 @@ func (s *session) judgeVote(h heldBack, view, seq uint64) verdict {
 
 // judgeViewData passes the first state that a validator tells for the view that the library prepares, checked: the library does not always check.
 func (s *session) judgeViewData(h heldBack, d *smartbftprotos.SignedViewData) verdict {
-	view, ok := s.checkViewData(d)
+	view, ok := nextView(d)
 	if !ok || d.Signer != uint64(h.from) {
 		return drop
 	}
-	return s.judgeChange(h, view, passedKey{h.from, false})
+	return s.judgeChange(h, view, passedKey{h.from, false}, d)
 }
 
 // judgeNewView checks what the library does not: that the states in it are of different validators, and each signed by its own.
@@ -291,7 +311,7 @@ func (s *session) judgeNewView(h heldBack, v *smartbftprotos.NewView) verdict {
 	seen := make(map[uint64]bool, len(s.set))
 	var view uint64
 	for i, d := range v.SignedViewData {
-		next, ok := s.checkViewData(d)
+		next, ok := nextView(d)
 		if !ok || seen[d.Signer] || (i > 0 && next != view) {
 			return drop
 		}
@@ -300,19 +320,21 @@ func (s *session) judgeNewView(h heldBack, v *smartbftprotos.NewView) verdict {
 	if leaderOf(s.set, view) != h.from {
 		return drop
 	}
-	return s.judgeChange(h, view, passedKey{h.from, true})
+	return s.judgeChange(h, view, passedKey{h.from, true}, v.SignedViewData...)
 }
 
-func (s *session) checkViewData(d *smartbftprotos.SignedViewData) (view uint64, ok bool) {
+// nextView is the view that a state is told for.
+func nextView(d *smartbftprotos.SignedViewData) (view uint64, ok bool) {
 	data := new(smartbftprotos.ViewData)
 	if proto.Unmarshal(d.RawViewData, data) != nil || data.LastDecision == nil {
 		return 0, false
 	}
-	return data.NextView, s.verify(d.Signer, viewDataMessage(d.RawViewData), d.Signature) == nil
+	return data.NextView, true
 }
 
-// judgeChange holds a message back until the library prepares its view, and passes it once.
-func (s *session) judgeChange(h heldBack, view uint64, key passedKey) verdict {
+// judgeChange holds a message back until the library prepares its view, and passes it once, if the states in it are signed. Signatures come last:
+// they are the costly part.
+func (s *session) judgeChange(h heldBack, view uint64, key passedKey, states ...*smartbftprotos.SignedViewData) verdict {
 	in := &s.intake
 	now := in.changeView.Load()
 	entered, _, _ := s.where()
@@ -330,6 +352,11 @@ func (s *session) judgeChange(h heldBack, view uint64, key passedKey) verdict {
 	}
 	if in.passed[key] {
 		return drop
+	}
+	for _, d := range states {
+		if s.verify(d.Signer, viewDataMessage(d.RawViewData), d.Signature) != nil {
+			return drop
+		}
 	}
 	in.passed[key] = true
 	return pass

@@ -116,7 +116,7 @@ type viewReport struct {
 
 // catchUp fetches what the peers have decided, and asks for their view. It returns where to begin again, nil when there is no need to.
 func (s *session) catchUp() (*viewAt, error) {
-	before, asked := s.height(), s.libraryAsked.Swap(false)
+	before, byLibrary := s.height(), s.libraryAsked.Swap(false)
 	last, _, err := s.host.Sync(s.ctx, 0)
 	if err != nil {
 		return nil, fmt.Errorf("catch up: %w", err)
@@ -163,7 +163,7 @@ func (s *session) catchUp() (*viewAt, error) {
 	case at.view > view:
 		s.e.log.Info("the peers are in a later view", "height", before, "view", at.view)
 		return &at, nil
-	case leader == s.me && asked && !changing:
+	case leader == s.me && byLibrary && !changing:
 		return &viewAt{}, nil // a leader that the library made ask stops proposing
 	}
 	return nil, nil

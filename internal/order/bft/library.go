@@ -33,7 +33,7 @@ func (s *session) AssembleProposal(metadata []byte, _ [][]byte) types.Proposal {
 		return none
 	}
 	hash := p.Hash(s.e.cfg.Suite)
-	s.bodies.put(hash, p, p.Encode())
+	s.bodies.put(hash, p, p.Encode(), s.me)
 	s.mu.Lock()
 	s.own = hash
 	s.mu.Unlock()

@@ -124,7 +124,7 @@ func (s *session) resume(p *smartbftprotos.PrePrepare, raw []byte, md *smartbftp
 	if string(hash[:]) != string(p.Proposal.Header) || own.LatestSequence != s.height()+1 {
 		return errors.New("its body is another one")
 	}
-	s.bodies.put(hash, proposal, raw)
+	s.bodies.put(hash, proposal, raw, proposal.Proposer)
 	s.proposed = proposal.Height // nothing else is proposed before that is settled
 	if own.ViewId > md.ViewId {
 		md.ViewId = own.ViewId

@@ -116,18 +116,28 @@ func TestBodies(t *testing.T) {
 		b := newBodies()
 		p := &order.Proposal{Height: 1, Proposer: 1}
 		for i := range byte(3 * maxBodies) {
-			b.put(crypto.Hash{i}, p, []byte{i})
+			b.put(crypto.Hash{i}, p, []byte{i}, 7)
 		}
-		require.Len(t, b.all, maxBodies)
+		require.Len(t, b.all, perOwner)
 		found, _ := b.get(crypto.Hash{3*maxBodies - 1})
 		require.NotNil(t, found, "the newest stay")
-		asked := 0
+		for i := range byte(100) {
+			b.put(crypto.Hash{1, i}, p, nil, 8)
+		}
+		found, _ = b.get(crypto.Hash{3*maxBodies - 1})
+		require.NotNil(t, found, "nobody pushes out another's")
+		for i := range byte(100) {
+			b.put(crypto.Hash{2, i}, p, nil, chain.ValidatorID(10+i))
+		}
+		require.Len(t, b.all, maxBodies)
+		require.Len(t, b.age, maxBodies)
+		questions := 0
 		go func() {
 			time.Sleep(time.Second)
-			b.put(crypto.Hash{200}, p, nil)
+			b.put(crypto.Hash{200}, p, nil, asked)
 		}()
-		require.NotNil(t, b.wait(context.Background(), crypto.Hash{200}, func() { asked++ }))
-		require.Equal(t, int(time.Second/askBodyEvery), asked)
+		require.NotNil(t, b.wait(context.Background(), crypto.Hash{200}, func() { questions++ }))
+		require.Equal(t, int(time.Second/askBodyEvery), questions)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		require.Nil(t, b.wait(ctx, crypto.Hash{201}, func() {}))
