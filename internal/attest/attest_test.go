@@ -66,7 +66,7 @@ type network struct {
 	set  chain.ValidatorSet
 }
 
-func newNetwork(t *testing.T, n int) *network {
+func newNetwork(t testing.TB, n int) *network {
 	w := new(network)
 	for i := range n {
 		key, err := suite.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{byte(i + 1)}, 32)))

@@ -25,6 +25,13 @@
 //     the flat value read before is the one at h;
 //  4. then check that h has not been pruned meanwhile: the low-water mark is raised before history goes.
 //
+// # Beginning with a fetched state
+//
+// A state can be fetched instead of computed. The node that has it holds it with a database snapshot (hold.go) and cuts it into chunks, runs of neighbouring leaves with
+// the Merkle proofs of their ends (chunk.go). The node that wants it verifies each chunk by the state root of an attested header before it writes anything of it, in
+// any order, side by side, and across crashes (import.go). When nothing is open any more, the block with all that belongs to it is installed in one batch
+// (install.go) and the folder is a chain that begins there: First. Below it there are headers for BLOCKHASH, and ErrNotKept.
+//
 // # When a write fails
 //
 // A failed write or sync cuts the store off its disk (failstop.go): from then on nothing changes there, as if the machine had stopped at that instant, which

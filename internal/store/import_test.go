@@ -420,3 +420,25 @@ func FuzzVerifyChunk(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkImport fetches, verifies and writes a state of 20,000 accounts, a quarter of them with some slots.
+func BenchmarkImport(b *testing.B) {
+	l := newLedger(b, 55)
+	src, w := l.source(smallConfig(vfs.NewMem()), 0, 20_000, 20_000)
+	defer src.Close()
+	header, err := src.Header(w.decision.Height)
+	require.NoError(b, err)
+	records := len(w.state.accounts) + len(w.state.slots)
+	for b.Loop() {
+		cfg := DefaultConfig()
+		cfg.Dir, cfg.FS = "data", vfs.NewMem()
+		dst, err := Open(cfg, l.suite)
+		require.NoError(b, err)
+		i, err := dst.BeginImport(header)
+		require.NoError(b, err)
+		require.NoError(b, fetch(src, i, l.rng, MaxChunk))
+		require.NoError(b, i.Finish(l.tail(src, w)))
+		require.NoError(b, dst.Close())
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*records), "µs/record")
+}
