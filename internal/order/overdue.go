@@ -10,12 +10,11 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 )
 
-// Overdue implements Host. A transaction is overdue when it has been ready for longer than wait, no decision was full in that time, and none waits for
-// execution: under more load than the chain bears transactions wait long, and that is no leader's fault. A leader that fills its blocks can still leave
-// some out.
+// Overdue implements Host. A transaction is overdue when it has been ready for longer than wait and no decision was full in that time: under more
+// load than the chain bears transactions wait long, and that is no leader's fault. A leader that fills its blocks can still leave some out.
 func (d *Driver) Overdue(wait time.Duration, max int) []common.Hash {
 	since := d.node.Now().Add(-wait)
-	if d.full.Load() > since.UnixNano() || len(d.out) > 0 {
+	if d.full.Load() > since.UnixNano() {
 		return nil
 	}
 	return d.node.Pool.Stale(since, max)
