@@ -90,7 +90,8 @@ func ruleAttestation(f *facts) []finding {
 			return nil
 		}
 		return &finding{broken, "not_finalized", fmt.Sprintf("blocks are made but not certified: %s lacks signatures for the last %d", n.name, lag),
-			fmt.Sprintf("on disk %d, certified %d; a certificate needs %d of %d validators", now.Durable, now.Finalized, now.Quorum, len(now.Validators)),
+			fmt.Sprintf("on disk %d, certified %d; a certificate needs %d of %d validators; block %d lacks %s", now.Durable, now.Finalized, now.Quorum,
+				len(now.Validators), now.Finalized+1, dash(now.memberNames(now.Unsigned))),
 			"Validators that order but do not attest execute too slowly, have halted, or have a partly broken network: look at every one of them."}
 	})
 }

@@ -15,7 +15,7 @@ import (
 // rules are all that the doctor knows. Each looks at the facts alone and finds one kind of fault; none depends on another. Certificates of organisations
 // get theirs when there are any.
 var rules = []func(*facts) []finding{
-	ruleHalted, ruleNotRunning, ruleNotAnswering, ruleWrongNode, ruleOneKey, ruleOtherGenesis, ruleDiverged, ruleNoQuorum, ruleAway, ruleNoPeers,
+	ruleHalted, ruleNotRunning, ruleNotAnswering, ruleWrongNode, ruleOneKey, ruleOtherGenesis, ruleDiverged, ruleContradiction, ruleIgnored, ruleNoQuorum, ruleAway, ruleNoPeers,
 	ruleUnreachable, ruleBanned, ruleClock, ruleDisk, rulePool, ruleStuck, ruleExecution, ruleAttestation, ruleNoLeader, ruleLeaderChanges,
 	ruleSlowLeader, ruleBehind, ruleProblem, ruleVersions, ruleGap,
 }
@@ -174,6 +174,48 @@ func ruleOneKey(f *facts) (out []finding) {
 
 // sameProcess tells that two answers are one node's, asked at two of its addresses.
 func sameProcess(a, b *nodeStatus) bool { return a != nil && b != nil && a.StartedAt == b.StartedAt }
+
+// ruleContradiction: who said two things of which one excludes the other is no honest validator, or is two.
+func ruleContradiction(f *facts) []finding {
+	said := make(map[string][]string)
+	var order []string
+	for _, n := range f.nodes {
+		if s := n.now(); s != nil {
+			for _, e := range s.Evidence {
+				if said[e] == nil {
+					order = append(order, e)
+				}
+				said[e] = append(said[e], n.name)
+			}
+		}
+	}
+	if len(order) == 0 {
+		return nil
+	}
+	var text []string
+	for _, e := range order {
+		text = append(text, fmt.Sprintf("%s (seen by %s)", e, strings.Join(said[e], ", ")))
+	}
+	return []finding{{ailing, "contradiction", "a validator contradicted itself, which an honest one never does", strings.Join(text, "\n"),
+		"Either two nodes have its key, or it was started on an old copy of its data, or somebody else has its key: ask its operator. The others can vote it out " +
+			"(jialing validator remove). A node remembers this until it is restarted."}}
+}
+
+// ruleIgnored names connected peers whose word on blocks a node does not take.
+func ruleIgnored(f *facts) (out []finding) {
+	for _, n := range f.nodes {
+		if n.now() == nil {
+			continue
+		}
+		for _, p := range n.second.peers {
+			if p.Connected && p.LastError != "" {
+				out = append(out, finding{ailing, "ignored", fmt.Sprintf("%s does not take blocks from %s", n.name, p.label()), p.LastError,
+					"One false or broken answer is forgiven after half a minute. If it comes back, that node's data or program is damaged: jialing db check there."})
+			}
+		}
+	}
+	return out
+}
 
 // lowDisk warns while there is this much more than the reserve: some hours of a busy chain.
 const lowDisk = 4 << 30

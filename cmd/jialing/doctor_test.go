@@ -279,6 +279,23 @@ func TestDoctor(t *testing.T) {
 			harm: func(s *sick) { s.nodes[3].folder.key = "other" },
 			want: []string{"error wrong_node"}, cause: "another node answers at http://node4, where node4 should",
 		},
+		"a validator contradicts itself": {
+			harm: func(s *sick) {
+				for i := range 2 {
+					s.both(i, func(a *answer) {
+						a.status.Evidence = []string{"validator 3 attested two blocks at height 7: 0x1 and 0x2"}
+					})
+				}
+			},
+			want: []string{"warning contradiction"}, cause: "contradicted itself", evidence: "validator 3 attested two blocks at height 7: 0x1 and 0x2 (seen by node1, node2)",
+			remedy: "jialing validator remove",
+		},
+		"a peer's blocks are ignored": {
+			harm: func(s *sick) {
+				s.peer(0, 3, func(p *peerStatus) { p.LastError = "what it says of its blocks is ignored: bad certificate" })
+			},
+			want: []string{"warning ignored"}, cause: "node1 does not take blocks from node4", evidence: "bad certificate",
+		},
 		"banned": {
 			harm: func(s *sick) {
 				s.cut(1, 3, "malformed message")
@@ -373,8 +390,10 @@ func TestDoctor(t *testing.T) {
 			want: []string{"error execution_stuck"}, cause: "node2 has stopped executing: 30 blocks wait",
 		},
 		"no certificates": {
-			harm: func(s *sick) { s.both(1, func(a *answer) { a.status.Finalized = 50 }) },
-			want: []string{"error not_finalized"}, cause: "node2 lacks signatures for the last 50", evidence: "3 of 4 validators",
+			harm: func(s *sick) {
+				s.both(1, func(a *answer) { a.status.Finalized, a.status.Unsigned = 50, []chain.ValidatorID{3} })
+			},
+			want: []string{"error not_finalized"}, cause: "node2 lacks signatures for the last 50", evidence: "3 of 4 validators; block 51 lacks node3",
 		},
 		"no leader": {
 			harm: func(s *sick) { s.both(1, func(a *answer) { a.status.Leader = nil }) },

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,6 +59,10 @@ type nodeStatus struct {
 	Problem   *string `json:"problem"`
 	// Conflicts are signs that another node uses this one's key.
 	Conflicts []string `json:"conflicts"`
+	// Evidence is of validators that contradicted themselves.
+	Evidence []string `json:"evidence"`
+	// Unsigned are the validators whose signature the next block to be certified still lacks.
+	Unsigned []chain.ValidatorID `json:"unsigned"`
 }
 
 // member is a validator of the ruling set.
@@ -69,6 +74,18 @@ type member struct {
 }
 
 func (s *nodeStatus) key() chain.Peer { return chain.Peer(s.PublicKey) }
+
+// memberNames are what people call validators, by number.
+func (s *nodeStatus) memberNames(ids []chain.ValidatorID) string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = memberName("", id)
+		if at := slices.IndexFunc(s.Validators, func(v member) bool { return v.ID == id }); at >= 0 {
+			names[i] = memberName(s.Validators[at].Name, id)
+		}
+	}
+	return strings.Join(names, ", ")
+}
 
 // rules tells whether a node is of the set that rules now. A peer may have a number and not rule yet.
 func (s *nodeStatus) rules(key chain.Peer) bool {

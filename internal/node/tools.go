@@ -2,9 +2,11 @@ package node
 
 import (
 	"cmp"
+	"fmt"
 
 	"github.com/jialing-chain/jialing/internal/catchup"
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/order"
 	"github.com/jialing-chain/jialing/internal/serve/eth"
 )
 
@@ -19,6 +21,7 @@ func (n serveNode) Details() eth.NodeDetails {
 	if me := n.me(); me != nil {
 		d.Validator = me.ID
 	}
+	d.Names, d.Unsigned, d.Evidence = n.names(), n.p.attest.Missing(), n.evidence(engine.Evidence)
 	if c, ok := n.p.network.(interface{ Conflicts() []string }); ok { // a simulated network has none
 		d.Conflicts = c.Conflicts()
 	}
@@ -37,10 +40,7 @@ func (n serveNode) Peers() []eth.PeerStatus {
 	for _, s := range n.p.catchup.States() {
 		states[s.Peer] = s
 	}
-	names := make(map[chain.Peer]string)
-	for _, m := range n.p.sets.Members() {
-		names[chain.Peer(m.PublicKey)] = m.Name
-	}
+	names := n.names()
 	infos := n.p.network.Peers()
 	out := make([]eth.PeerStatus, len(infos))
 	for i, f := range infos {
@@ -51,6 +51,32 @@ func (n serveNode) Peers() []eth.PeerStatus {
 			ClockOffset: s.ClockOffset, RoundTrip: cmp.Or(f.RoundTrip, s.RoundTrip), Score: f.Score, BannedUntil: f.BannedUntil, LastError: f.LastError,
 			Sent: f.Sent, Received: f.Received, Dropped: f.Dropped,
 		}
+		if s.IgnoredUntil.After(n.now()) {
+			out[i].LastError = "what it says of its blocks is ignored: " + s.Why
+		}
 	}
 	return out
+}
+
+// evidence tells of validators that contradicted themselves, in ordering and in attesting.
+func (n serveNode) evidence(ordering []order.Evidence) (out []string) {
+	for _, e := range ordering {
+		out = append(out, fmt.Sprintf("validator %d made two %ss at height %d, view %d: %s and %s", e.Validator, e.What, e.Height, e.View, e.First, e.Second))
+	}
+	for _, e := range n.p.attest.Evidence() {
+		out = append(out, fmt.Sprintf("validator %d attested two blocks at height %d: %s and %s", e.Validator, e.Height, e.Headers[0], e.Headers[1]))
+	}
+	return out
+}
+
+// names are the validators' by key, as they have agreed on them.
+func (n serveNode) names() map[chain.Peer]string {
+	if n.p.network == nil {
+		return nil
+	}
+	names := make(map[chain.Peer]string)
+	for _, m := range n.p.sets.Members() {
+		names[chain.Peer(m.PublicKey)] = m.Name
+	}
+	return names
 }

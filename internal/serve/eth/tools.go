@@ -2,6 +2,7 @@ package eth
 
 import (
 	"bytes"
+	"cmp"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -18,6 +19,8 @@ type NodeDetails struct {
 	// PublicKey is the node's own, Validator its number in the set that rules now; 0 when it is none.
 	PublicKey []byte
 	Validator chain.ValidatorID
+	// Names are those of the validators, by key; who is missing has the name that the genesis gives.
+	Names map[chain.Peer]string
 	// Ordered is the height of the last delivered decision.
 	Ordered uint64
 	// Leader proposes the next decision; 0 when that is not known. View counts changes of the leader, LeaderChanges those that this node has seen
@@ -29,8 +32,11 @@ type NodeDetails struct {
 	PoolMax int
 	// DiskFree and DiskReserve are bytes: what is free where the ledger is, and below what the node stops taking transactions.
 	DiskFree, DiskReserve uint64
-	// Conflicts are signs that another node uses this one's key, one sentence each.
-	Conflicts    []string
+	// Conflicts are signs that another node uses this one's key, Evidence that validators contradicted themselves; one sentence each.
+	Conflicts []string
+	Evidence  []string
+	// Unsigned are the ruling validators whose signature the next block to be certified still lacks.
+	Unsigned     []chain.ValidatorID
 	Started, Now time.Time
 }
 
@@ -91,8 +97,11 @@ type nodeStatusJSON struct {
 	Now       int64    `json:"now"`
 	// Problem says why the node takes no transactions; null when it does.
 	Problem *string `json:"problem"`
-	// Conflicts are signs that another node uses this one's key.
+	// Conflicts are signs that another node uses this one's key, Evidence that validators contradicted themselves.
 	Conflicts []string `json:"conflicts"`
+	Evidence  []string `json:"evidence"`
+	// Unsigned are the validators whose signature the next block to be certified still lacks.
+	Unsigned []chain.ValidatorID `json:"unsigned"`
 }
 
 type memberJSON struct {
@@ -121,21 +130,20 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 	if err != nil {
 		return nil, err
 	}
+	name := func(key []byte) string { return cmp.Or(d.Names[chain.Peer(key)], s.a.nameOf(key)) }
 	pending, queued := s.a.pool.Status()
 	out := &nodeStatusJSON{
 		Version: st.Version, Chain: s.a.genesis.Name, ChainID: s.a.genesis.ChainID, Genesis: d.Genesis, Engine: string(s.a.genesis.Consensus.Engine),
-		PublicKey: d.PublicKey, Validator: known(d.Validator), Name: s.a.nameOf(d.PublicKey), Quorum: s.a.node.Quorum(len(set)),
+		PublicKey: d.PublicKey, Validator: known(d.Validator), Name: name(d.PublicKey), Quorum: s.a.node.Quorum(len(set)),
 		Validators: make([]memberJSON, len(set)),
 		Ordered:    d.Ordered, Executed: st.Executed, Durable: st.Durable, Finalized: s.a.node.Finalized(), LastBlockAt: blockMillis(head),
 		Leader: known(d.Leader), View: d.View, LeaderChanges: d.LeaderChanges,
 		Peers: st.Peers, Pool: poolJSON{pending, queued, d.PoolMax}, Disk: diskJSON{d.DiskFree, d.DiskReserve},
 		StartedAt: millis(d.Started), Now: millis(d.Now),
 	}
-	if out.Conflicts = d.Conflicts; out.Conflicts == nil {
-		out.Conflicts = []string{}
-	}
+	out.Conflicts, out.Evidence, out.Unsigned = notNull(d.Conflicts), notNull(d.Evidence), notNull(d.Unsigned)
 	for i, v := range set {
-		out.Validators[i] = memberJSON{v.ID, s.a.nameOf(v.PublicKey), v.PublicKey, v.Address}
+		out.Validators[i] = memberJSON{v.ID, name(v.PublicKey), v.PublicKey, v.Address}
 		if v.ID == d.Leader {
 			out.LeaderName = out.Validators[i].Name
 		}
@@ -205,6 +213,14 @@ func (a *API) nameOf(publicKey []byte) string {
 		}
 	}
 	return ""
+}
+
+// notNull is an empty list rather than null.
+func notNull[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
 }
 
 func known(id chain.ValidatorID) *chain.ValidatorID {
