@@ -40,6 +40,9 @@ func (c comm) SendConsensus(to uint64, m *smartbftprotos.Message) {
 		s.mu.Lock()
 		s.changing = s.changing || t.ViewChange.NextView > s.view
 		s.mu.Unlock()
+		if !s.out.mayAsk(to, t.ViewChange.NextView) {
+			return
+		}
 	}
 	frame, err := s.out.frame(m, to, s.bodies)
 	if err != nil {
@@ -87,6 +90,33 @@ type outbox struct {
 	repeat [sentKinds]*sent
 	// voted is what each validator has voted for last: it has that proposal, the one message that is long.
 	voted map[chain.ValidatorID]viewSeq
+	asked map[asking]time.Time
+}
+
+// asking is a view that a peer was asked to change to.
+type asking struct{ peer, view uint64 }
+
+const (
+	// askAgain is how soon the same view may be asked for again. The library does so every 500 ms, but answers each peer that asks for an earlier view
+	// than its own by asking everybody for that: validators that do not know how far the others have come answer each other's answers, n−1 for one.
+	askAgain = 200 * time.Millisecond
+	// maxAsked bounds what is remembered of that: a few views for each of the most validators.
+	maxAsked = 4 * chain.MaxValidators
+)
+
+// mayAsk tells whether a peer may be asked for a view now, and takes it that it is.
+func (o *outbox) mayAsk(peer, view uint64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	key, now := asking{peer, view}, time.Now()
+	if at, known := o.asked[key]; known && now.Sub(at) < askAgain {
+		return false
+	}
+	if o.asked == nil || len(o.asked) >= maxAsked {
+		o.asked = make(map[asking]time.Time)
+	}
+	o.asked[key] = now
+	return true
 }
 
 // frame is m as it travels.
