@@ -18,6 +18,9 @@ type still struct {
 func (s *still) AddBatch(_ context.Context, raws [][]byte, _ bool) ([]*chain.Tx, []error) {
 	return s.txs[:len(raws)], s.errs[:len(raws)]
 }
+func (s *still) AddUrgent(ctx context.Context, raws [][]byte) ([]*chain.Tx, []error) {
+	return s.AddBatch(ctx, raws, false)
+}
 func (s *still) SubscribeLocal(int) (<-chan []*chain.Tx, func())   { return nil, func() {} }
 func (s *still) Bodies(h []common.Hash) (chain.Txs, []common.Hash) { return make(chain.Txs, len(h)), h }
 func (s *still) Waiting(int) []common.Hash                         { return nil }

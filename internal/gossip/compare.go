@@ -112,7 +112,7 @@ func (g *Gossip) compareWith(ctx context.Context, id chain.Peer) (full bool, err
 				}
 			}
 			g.stats.fetched.Add(uint64(len(got)))
-			full = g.admit(ctx, id, got)
+			full = g.admit(ctx, id, got, false)
 			missing = missing[answered:]
 		}
 		offset += len(p.hashes)

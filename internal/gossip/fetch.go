@@ -69,22 +69,24 @@ func (g *Gossip) hurry(ctx context.Context, hashes []common.Hash) bool {
 	for _, h := range hashes {
 		wanted[h] = struct{}{}
 	}
-	found := false
+	var soon []delivery
 	for _, w := range given { // first: what is there need not be given twice
-		if len(w.pick(wanted)) == 0 {
-			continue
+		if len(w.pick(wanted)) > 0 {
+			soon = append(soon, w)
 		}
-		found = true
+	}
+	found := len(soon) > 0
+	for _, w := range waiting {
+		if raws := w.pick(wanted); len(raws) > 0 {
+			found = true
+			g.admitUrgent(ctx, w.from, raws)
+		}
+	}
+	for _, w := range soon {
 		select {
 		case <-w.done:
 		case <-ctx.Done():
 			return found
-		}
-	}
-	for _, w := range waiting {
-		if raws := w.pick(wanted); len(raws) > 0 {
-			found = true
-			g.admit(ctx, w.from, raws)
 		}
 	}
 	return found
@@ -276,7 +278,7 @@ func (g *Gossip) accept(ctx context.Context, from chain.Peer, raws [][]byte, has
 		got = append(got, raw)
 	}
 	g.stats.fetched.Add(uint64(len(got)))
-	g.admit(ctx, from, got)
+	g.admitUrgent(ctx, from, got)
 	txs, _ := g.deps.Pool.Bodies(hashes)
 	return txs, g.verify(raws, txs)
 }

@@ -34,6 +34,8 @@ type Network interface {
 type Pool interface {
 	// AddBatch admits in the given order; a nil transaction where there is an error. The raw bytes belong to the pool afterwards.
 	AddBatch(ctx context.Context, raws [][]byte, local bool) ([]*chain.Tx, []error)
+	// AddUrgent is AddBatch for what a proposal waits for: it comes before all else.
+	AddUrgent(ctx context.Context, raws [][]byte) ([]*chain.Tx, []error)
 	// SubscribeLocal delivers local transactions as they become ready; the channel closes when the receiver is too slow, and when the pool ends.
 	SubscribeLocal(buf int) (<-chan []*chain.Tx, func())
 	// Bodies returns nil in the places of the missing ones, and lists those.

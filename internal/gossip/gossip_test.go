@@ -612,9 +612,6 @@ func TestFetchFindsWhatWaitsHere(t *testing.T) {
 		m.submit(0, raws...)
 		time.Sleep(time.Second) // the first batches are being given to the pool, the others wait
 		synctest.Wait()
-		me.pool.mu.Lock()
-		me.pool.stuck = nil
-		me.pool.mu.Unlock()
 		ask := func(raws ...[]byte) {
 			var hashes []common.Hash
 			for _, raw := range raws {
@@ -634,7 +631,7 @@ func TestFetchFindsWhatWaitsHere(t *testing.T) {
 			time.Sleep(30 * time.Millisecond)
 			close(stuck)
 		})
-		ask(raws[0], raws[600])
+		ask(raws[0], raws[600], raws[1])
 		require.Equal(t, 30*time.Millisecond, time.Since(start))
 		m.settle()
 		require.Empty(t, m.lacking(raws))

@@ -67,6 +67,10 @@ func (p *pool) AddBatch(ctx context.Context, raws [][]byte, local bool) ([]*chai
 		case <-ctx.Done():
 		}
 	}
+	return p.add(raws, local)
+}
+
+func (p *pool) add(raws [][]byte, local bool) ([]*chain.Tx, []error) {
 	txs, errs := make([]*chain.Tx, len(raws)), make([]error, len(raws))
 	var fresh []*chain.Tx
 	var batch []common.Hash
@@ -108,6 +112,11 @@ func (p *pool) AddBatch(ctx context.Context, raws [][]byte, local bool) ([]*chai
 		}
 	}
 	return txs, errs
+}
+
+// AddUrgent is never stuck.
+func (p *pool) AddUrgent(ctx context.Context, raws [][]byte) ([]*chain.Tx, []error) {
+	return p.add(raws, false)
 }
 
 func (p *pool) SubscribeLocal(buf int) (<-chan []*chain.Tx, func()) {

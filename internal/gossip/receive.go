@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -13,8 +14,9 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 )
 
-// mergeBytes bounds what a worker hands to the pool at once: the pool verifies in parallel only inside a call, and peers take turns between calls.
-const mergeBytes = 64 << 10
+// mergeBytes bounds what a worker hands to the pool at once, some hundred transactions: the pool verifies in parallel only inside a call, but what is
+// in a call becomes known at its end only, and a proposal may wait for it.
+const mergeBytes = 16 << 10
 
 // parcel is a batch that waits for the pool.
 type parcel struct {
@@ -121,7 +123,7 @@ func (g *Gossip) admitQueued(ctx context.Context, p *peer) (more bool) {
 			raws = append(raws, some...)
 		}
 	}
-	g.admit(ctx, p.id, raws)
+	g.admit(ctx, p.id, raws, false)
 
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -132,7 +134,7 @@ func (g *Gossip) admitQueued(ctx context.Context, p *peer) (more bool) {
 }
 
 // admit hands a peer's transactions to the pool, passes on what is new and judges the peer by what is bad. full tells that the pool had no room.
-func (g *Gossip) admit(ctx context.Context, from chain.Peer, raws [][]byte) (full bool) {
+func (g *Gossip) admit(ctx context.Context, from chain.Peer, raws [][]byte, urgent bool) (full bool) {
 	if len(raws) == 0 {
 		return false
 	}
@@ -142,7 +144,13 @@ func (g *Gossip) admit(ctx context.Context, from chain.Peer, raws [][]byte) (ful
 	for i, raw := range raws {
 		own[i] = bytes.Clone(raw)
 	}
-	txs, errs := g.deps.Pool.AddBatch(ctx, own, false)
+	var txs []*chain.Tx
+	var errs []error
+	if urgent {
+		txs, errs = g.deps.Pool.AddUrgent(ctx, own)
+	} else {
+		txs, errs = g.deps.Pool.AddBatch(ctx, own, false)
+	}
 	fresh := txs[:0]
 	var bad, crowded int
 	var worst error
@@ -173,6 +181,17 @@ func (g *Gossip) admit(ctx context.Context, from chain.Peer, raws [][]byte) (ful
 	}
 	g.passOn(ctx, from, fresh)
 	return crowded > 0
+}
+
+// urgentPiece is how many urgent transactions are handed to the pool at once: whoever waits for a proposal's transactions goes on waiting while he sees
+// some of them come.
+const urgentPiece = 64
+
+// admitUrgent is admit for what a proposal waits for.
+func (g *Gossip) admitUrgent(ctx context.Context, from chain.Peer, raws [][]byte) {
+	for piece := range slices.Chunk(raws, urgentPiece) {
+		g.admit(ctx, from, piece, true)
+	}
 }
 
 // passOn hands new transactions of a peer to the sender where somebody needs them. What it skips by the links as they are now is in the pool

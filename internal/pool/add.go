@@ -23,13 +23,14 @@ const (
 type work struct {
 	raws    [][]byte
 	local   bool
+	urgent  bool
 	entries []*entry
 	reads   []reading
 	errs    []error
 }
 
 func (w *work) part(at, end int) *work {
-	return &work{w.raws[at:end], w.local, w.entries[at:end], w.reads[at:end], w.errs[at:end]}
+	return &work{w.raws[at:end], w.local, w.urgent, w.entries[at:end], w.reads[at:end], w.errs[at:end]}
 }
 
 // reading is an account's state as of some block at or after height. ok is false when nothing was read.
@@ -51,6 +52,15 @@ func (p *Pool) Add(ctx context.Context, raw []byte, local bool) (*chain.Tx, erro
 
 // AddBatch is Add for many: one result per raw transaction, a nil Tx where there is an error. They are admitted in the given order.
 func (p *Pool) AddBatch(ctx context.Context, raws [][]byte, local bool) ([]*chain.Tx, []error) {
+	return p.add(ctx, raws, local, false)
+}
+
+// AddUrgent is AddBatch for transactions of peers that a proposal waits for: the workers take them before all others.
+func (p *Pool) AddUrgent(ctx context.Context, raws [][]byte) ([]*chain.Tx, []error) {
+	return p.add(ctx, raws, false, true)
+}
+
+func (p *Pool) add(ctx context.Context, raws [][]byte, local, urgent bool) ([]*chain.Tx, []error) {
 	txs, errs := make([]*chain.Tx, len(raws)), make([]error, len(raws))
 	if err := p.wait(ctx); err != nil {
 		for i := range errs {
@@ -60,15 +70,16 @@ func (p *Pool) AddBatch(ctx context.Context, raws [][]byte, local bool) ([]*chai
 	}
 	for at := 0; at < len(raws); at += window {
 		end := min(at+window, len(raws))
-		p.addWindow(ctx, raws[at:end], txs[at:end], errs[at:end], local)
+		p.addWindow(ctx, &work{raws: raws[at:end], local: local, urgent: urgent, errs: errs[at:end]}, txs[at:end])
 	}
 	return txs, errs
 }
 
-func (p *Pool) addWindow(ctx context.Context, raws [][]byte, txs []*chain.Tx, errs []error, local bool) {
-	w := &work{raws, local, make([]*entry, len(raws)), make([]reading, len(raws)), errs}
+func (p *Pool) addWindow(ctx context.Context, w *work, txs []*chain.Tx) {
+	w.entries, w.reads = make([]*entry, len(w.raws)), make([]reading, len(w.raws))
+	errs := w.errs
 	p.verify(ctx, w)
-	if local && p.journal != nil {
+	if w.local && p.journal != nil {
 		p.gate.RLock()
 		defer p.gate.RUnlock()
 		if err := p.keep(w.entries); err != nil {
@@ -115,12 +126,16 @@ func (p *Pool) keep(entries []*entry) error {
 func (p *Pool) verify(ctx context.Context, w *work) {
 	var running sync.WaitGroup
 	defer running.Wait()
+	jobs := p.jobs
+	if w.urgent {
+		jobs = p.urgent
+	}
 	for at := 0; at < len(w.raws); at += chunk {
 		part := w.part(at, min(at+chunk, len(w.raws)))
 		running.Add(1)
 		var err error
 		select {
-		case p.jobs <- func() { p.check(ctx, part); running.Done() }:
+		case jobs <- func() { p.check(ctx, part); running.Done() }:
 			continue
 		case <-p.closed:
 			err = ErrClosed
@@ -138,8 +153,16 @@ func (p *Pool) verify(ctx context.Context, w *work) {
 func (p *Pool) worker(stop <-chan struct{}) {
 	for {
 		select {
+		case job := <-p.urgent:
+			job()
+			continue
+		default:
+		}
+		select {
 		case <-stop:
 			return
+		case job := <-p.urgent:
+			job()
 		case job := <-p.jobs:
 			job()
 		}

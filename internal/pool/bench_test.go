@@ -163,7 +163,7 @@ func (s *benchSteps) run(b *testing.B, p *Pool, l *ledger, txs chain.Txs) {
 	}
 	for at := 0; at < len(txs); at += batch {
 		start := threadTime()
-		w := &work{make([][]byte, batch), true, make([]*entry, batch), make([]reading, batch), make([]error, batch)}
+		w := &work{raws: make([][]byte, batch), local: true, entries: make([]*entry, batch), reads: make([]reading, batch), errs: make([]error, batch)}
 		for i := range batch {
 			w.entries[i], _ = newEntry(txs[at+i], true, true)
 		}

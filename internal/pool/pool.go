@@ -40,7 +40,9 @@ type Pool struct {
 	log        *slog.Logger
 	now        func() time.Time
 
+	// jobs are for the workers, urgent those that come before them.
 	jobs    chan func()
+	urgent  chan func()
 	opened  chan struct{}
 	closed  chan struct{}
 	bell    chan struct{}
@@ -111,7 +113,7 @@ func New(cfg Config, g *chain.Genesis, c Chain, o Options) (*Pool, error) {
 	}
 	p := &Pool{
 		cfg: cfg, rules: newRules(g, cfg.MinFeeCap), verifier: chain.NewVerifier(g), chain: c, permission: o.Permission, log: o.Log, now: o.Now,
-		jobs: make(chan func()), opened: make(chan struct{}), closed: make(chan struct{}), bell: make(chan struct{}, 1),
+		jobs: make(chan func()), urgent: make(chan func()), opened: make(chan struct{}), closed: make(chan struct{}), bell: make(chan struct{}, 1),
 		accounts: make(map[common.Address]*account), all: make(map[common.Hash]*entry), height: c.Head().Number.Uint64(),
 		reasons: make(map[common.Hash]string), noted: make([]common.Hash, cfg.Reasons),
 	}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	gethcrypto "github.com/ethereum/go-ethereum/crypto"
 	"github.com/holiman/uint256"
 	"github.com/stretchr/testify/require"
 
@@ -493,6 +495,49 @@ func TestBatchKeepsOrder(t *testing.T) {
 	require.ErrorIs(t, errs[301], ErrAlreadyKnown)
 	require.Len(t, f.build(), 300)
 	f.consistent()
+}
+
+// gate is a Permission that lets one transaction at a time through and notes them.
+type gate struct {
+	pass chan struct{}
+	seen []common.Hash
+}
+
+func (g *gate) Allow(_ context.Context, _ chain.State, tx *chain.Tx) error {
+	<-g.pass
+	g.seen = append(g.seen, tx.Hash())
+	return nil
+}
+
+func TestUrgentComesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{pass: make(chan struct{})}
+		f := start(t, setup{permission: g, cfg: func(c *Config) { c.Workers = 1 }})
+		a, b := person(1), person(2)
+		f.rich(a, b)
+		var raws [][]byte
+		for i := range uint64(3 * chunk) {
+			raws = append(raws, spec{from: a, nonce: i}.raw(t))
+		}
+		var calls sync.WaitGroup
+		calls.Go(func() {
+			_, errs := f.AddBatch(context.Background(), raws, false)
+			require.NoError(t, errors.Join(errs...))
+		})
+		synctest.Wait() // the worker has the first chunk
+		calls.Go(func() {
+			txs, errs := f.AddUrgent(context.Background(), [][]byte{spec{from: b}.raw(t)})
+			require.NoError(t, errs[0])
+			require.Equal(t, b.addr, txs[0].Sender())
+		})
+		synctest.Wait()
+		close(g.pass)
+		calls.Wait()
+		require.Len(t, g.seen, 3*chunk+1)
+		require.Equal(t, gethcrypto.Keccak256Hash(spec{from: b}.raw(t)), g.seen[chunk], "right behind the chunk that was begun")
+		f.consistent()
+		f.stop()
+	})
 }
 
 func TestClosing(t *testing.T) {

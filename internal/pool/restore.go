@@ -54,7 +54,7 @@ func (p *Pool) restore(ctx context.Context, name string) error {
 	var read, dead, refused int
 	flush := func() {
 		txs, errs := make([]*chain.Tx, len(raws)), make([]error, len(raws))
-		p.addWindow(ctx, raws, txs, errs, true)
+		p.addWindow(ctx, &work{raws: raws, local: true, errs: errs}, txs)
 		for _, err := range errs {
 			if err != nil && !errors.Is(err, ErrAlreadyKnown) {
 				refused++
