@@ -18,7 +18,7 @@ const (
 	gatePieces = 2
 	// gatePatience is when a writer that was let in and does not come back is taken to wait for its reader, and no longer holds up the others.
 	// Handing over a piece takes microseconds otherwise.
-	gatePatience = 10 * time.Millisecond
+	gatePatience = 3 * time.Millisecond
 )
 
 // gate orders the writers of one connection. Safe for concurrent use.

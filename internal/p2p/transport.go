@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"time"
 
 	libp2p "github.com/libp2p/go-libp2p/core/crypto"
@@ -17,6 +18,7 @@ import (
 	muxer "github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/upgrader"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	"github.com/libp2p/go-libp2p/x/rate"
 	"github.com/libp2p/go-yamux/v5"
 	manet "github.com/multiformats/go-multiaddr/net"
 
@@ -42,6 +44,9 @@ const (
 	perPeerConns = 6
 	// perHostConns bounds the connections from one address (not loopback): the nodes of an organisation behind one gateway fit, a flood does not.
 	perHostConns = 64
+	// Of new connections, inbound or outbound, one address (not loopback) gets hostPerSecond in the long run and hostBurst at once: room for the nodes
+	// behind one gateway to reconnect together, and no more than some milliseconds a second of handshakes for who is refused over and over.
+	hostPerSecond, hostBurst = 10, 200
 	// streamWindow bounds what one stream holds unread. Windows begin at 256 KiB and grow while a stream is limited by them: 4 MiB is a long
 	// line's 40 MB/s at 100 ms.
 	streamWindow = 4 << 20
@@ -101,7 +106,17 @@ func newLimits(cfg *Config) (network.ResourceManager, error) {
 			Conns: conns(perPeerConns), ConnsInbound: conns(perPeerConns), ConnsOutbound: conns(perPeerConns), Memory: maxPeerMemory,
 		},
 	}
+	pace := func(prefix int) []rate.SubnetLimit {
+		return []rate.SubnetLimit{{PrefixLength: prefix, Limit: rate.Limit{RPS: hostPerSecond, Burst: hostBurst}}}
+	}
+	unpaced := rate.Limit{}
 	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(partial.Build(rcmgr.InfiniteLimits)), rcmgr.WithMetricsDisabled(),
+		rcmgr.WithConnRateLimiters(&rate.Limiter{
+			NetworkPrefixLimits: []rate.PrefixLimit{
+				{Prefix: netip.MustParsePrefix("127.0.0.0/8"), Limit: unpaced}, {Prefix: netip.MustParsePrefix("::1/128"), Limit: unpaced},
+			},
+			SubnetRateLimiter: rate.SubnetLimiter{IPv4SubnetLimits: pace(32), IPv6SubnetLimits: pace(56), GracePeriod: time.Minute},
+		}),
 		rcmgr.WithLimitPerSubnet([]rcmgr.ConnLimitPerSubnet{{ConnCount: perHostConns, PrefixLength: 32}},
 			[]rcmgr.ConnLimitPerSubnet{{ConnCount: perHostConns, PrefixLength: 56}}))
 }
