@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"os"
 	"slices"
 	"time"
@@ -173,6 +174,9 @@ type facts struct {
 	// heads are block hashes at one height that all answering nodes have, by node; empty where it could not be had.
 	commonHeight uint64
 	heads        map[string]string
+	// baseFee is the price of gas in the latest block, nil where it is zero or not known; poor are the validators whose accounts hold nothing.
+	baseFee *big.Int
+	poor    []string
 }
 
 // nodeFacts is what is known of one node.
@@ -253,6 +257,7 @@ func gather(ctx context.Context, dir string, urls []string, watch time.Duration)
 		}
 	}
 	f.heads = f.readHeads(ctx)
+	f.readFees(ctx)
 	return f, ctx.Err()
 }
 

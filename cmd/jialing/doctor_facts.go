@@ -130,6 +130,34 @@ func blockHash(ctx context.Context, url string, height uint64) (string, error) {
 	return b.Hash.Hex(), nil
 }
 
+// readFees asks one node what gas costs and, where it costs something, which validators cannot pay for a vote. Without an answer nothing is known.
+func (f *facts) readFees(ctx context.Context) {
+	for _, n := range f.nodes {
+		s := n.now()
+		if s == nil {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+		defer cancel()
+		conn, err := client.Dial(ctx, n.url)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		head, err := conn.Head(ctx)
+		if err != nil || head.BaseFee == nil || head.BaseFee.Sign() == 0 {
+			return
+		}
+		f.baseFee = head.BaseFee
+		for _, v := range s.Validators {
+			if balance, err := conn.Balance(ctx, v.Address); err == nil && balance.Sign() == 0 {
+				f.poor = append(f.poor, memberName(v.Name, v.ID))
+			}
+		}
+		return
+	}
+}
+
 // reachableValidators are the ruling validators, by key, that answer and are well, or that an answering node is connected to.
 func (f *facts) reachableValidators() map[string]bool {
 	out := make(map[string]bool)

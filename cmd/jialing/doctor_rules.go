@@ -17,7 +17,7 @@ import (
 var rules = []func(*facts) []finding{
 	ruleHalted, ruleNotRunning, ruleNotAnswering, ruleWrongNode, ruleOneKey, ruleOtherGenesis, ruleDiverged, ruleContradiction, ruleIgnored, ruleNoQuorum, ruleAway, ruleNoPeers,
 	ruleUnreachable, ruleBanned, ruleClock, ruleDisk, rulePool, ruleStuck, ruleExecution, ruleAttestation, ruleNoLeader, ruleLeaderChanges,
-	ruleSlowLeader, ruleBehind, ruleProblem, ruleVersions, ruleGap,
+	ruleSlowLeader, ruleBehind, ruleProblem, ruleVersions, ruleGap, ruleFees,
 }
 
 // perNode applies a rule to each node.
@@ -276,6 +276,15 @@ func ruleGap(f *facts) []finding {
 		return &finding{remark, "nonce_gap", fmt.Sprintf("%s in the pool of %s for a nonce that was not sent", waiting(s.Pool.Queued), n.name), "none of them is executable",
 			"Their senders must send the missing nonce (txpool_content shows whose they are)."}
 	})
+}
+
+// ruleFees: who cannot pay cannot vote.
+func ruleFees(f *facts) []finding {
+	if f.baseFee == nil || len(f.poor) == 0 || f.anyStatus() == nil || len(f.anyStatus().Validators) < 2 {
+		return nil
+	}
+	return []finding{{remark, "no_balance", "these validators cannot pay for a vote: " + strings.Join(f.poor, ", "),
+		fmt.Sprintf("their accounts hold nothing and gas costs %s", formatAmount(f.baseFee)), "Send their accounts (jialing validator list) some before they are asked to vote."}}
 }
 
 func waiting(n int) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"testing"
 	"time"
@@ -437,6 +438,10 @@ func TestDoctor(t *testing.T) {
 		"a problem of its own": {
 			harm: func(s *sick) { s.both(2, func(a *answer) { why := "the node is starting"; a.status.Problem = &why }) },
 			want: []string{"error problem"}, cause: "node3 takes no transactions", evidence: "the node is starting",
+		},
+		"validators without balance": {
+			harm: func(s *sick) { s.baseFee, s.poor = big.NewInt(1e9), []string{"node2", "node3"} },
+			want: []string{"note no_balance"}, cause: "cannot pay for a vote: node2, node3", evidence: "gas costs 1 gwei",
 		},
 		"versions": {
 			harm: func(s *sick) { s.both(2, func(a *answer) { a.status.Version = "v2" }) },
