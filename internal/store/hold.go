@@ -55,12 +55,12 @@ type holds struct {
 // HoldState holds the state after the block at height for fetching: that of the head, or one up to MaxHoldAhead above it as soon as it is committed. Asking again is
 // harmless and holds no longer. ErrNotHeld when the height has been passed, ErrHoldsFull when others are held. Safe for concurrent use.
 func (s *Store) HoldState(height uint64) error {
-	head := s.head.Load()
+	s.holds.mu.Lock()
+	defer s.holds.mu.Unlock()
+	head := s.head.Load() // under mu: holdReached comes after the head has moved, so no height slips through
 	if head == nil {
 		return ErrEmpty
 	}
-	s.holds.mu.Lock()
-	defer s.holds.mu.Unlock()
 	s.holds.expire()
 	top := head.header.Number.Uint64()
 	for _, h := range s.holds.list {
