@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -148,6 +149,46 @@ func TestPoolSavesVerification(t *testing.T) {
 	})
 }
 
+// TestBriefNearTheTip: who has the transactions of the last blocks by gossip does not get them again.
+func TestBriefNearTheTip(t *testing.T) {
+	x := newHistory(t, "chain", 40, func(int) (int, int) { return 3, 68 })
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		peer := n.add(x, 40, time.Millisecond)
+		var mu sync.Mutex
+		var kinds []byte
+		peer.serve = func(ctx context.Context, req []byte) ([]byte, error) {
+			mu.Lock()
+			kinds = append(kinds, req[0])
+			mu.Unlock()
+			return peer.Serve(ctx, "x", req)
+		}
+		me := n.add(x, 36, 0)
+		for _, b := range x.blocks[36:39] {
+			for _, tx := range b.txs {
+				me.pool[tx.Hash()] = tx
+			}
+		}
+		n.start()
+		require.NoError(t, me.fetch(n.ctx, 39))
+		require.NoError(t, me.holds(39))
+		require.Equal(t, []byte{kindBrief}, kinds)
+		require.Same(t, x.blocks[38].txs[2], me.ledger.blocks[38].txs[2])
+		require.Equal(t, []uint64{37, 38, 39}, me.certified)
+		kinds = nil
+		require.NoError(t, me.fetch(n.ctx, 0))
+		require.NoError(t, me.holds(40))
+		require.Equal(t, []byte{kindBrief, kindBlocks}, kinds, "what is not here comes whole")
+		require.Empty(t, me.reports)
+		kinds = nil
+		far := n.add(x, 0, 0)
+		far.Handle(peer.id, good(func(s *status) { s.Decided, s.Executed, s.Finalized = 40, 40, 40 }))
+		require.NoError(t, far.fetch(n.ctx, 30))
+		require.NoError(t, far.holds(30))
+		require.NotContains(t, kinds, byte(kindBrief))
+	})
+}
+
 // lieAt makes nd answer for its blocks with what change makes of them. change may alter the copies that it gets.
 func (nd *node) lieAt(t testing.TB, change func(blocks []*block) []*block) {
 	nd.serve = func(ctx context.Context, req []byte) ([]byte, error) {
@@ -159,8 +200,24 @@ func (nd *node) lieAt(t testing.TB, change func(blocks []*block) []*block) {
 		for h := r.height; h < r.height+uint64(r.count) && h <= uint64(nd.ledger.height); h++ {
 			blocks = append(blocks, copyOf(nd.ledger.blocks[h-1]))
 		}
-		return encode(t, change(blocks)...), nil
+		blocks = change(blocks)
+		if r.kind == kindBrief {
+			return encodeBrief(t, blocks...), nil
+		}
+		return encode(t, blocks...), nil
 	}
+}
+
+// encodeBrief is the answer that brings decisions without transactions.
+func encodeBrief(t testing.TB, blocks ...*block) (out []byte) {
+	for _, b := range blocks {
+		d := *b.decision
+		d.Txs = b.txs.Hashes()
+		var err error
+		out, err = appendCertified(appendPart(out, d.Encode()), b.header, b.certificate)
+		require.NoError(t, err)
+	}
+	return out
 }
 
 func copyOf(b *block) *block {

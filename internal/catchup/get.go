@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -15,6 +16,14 @@ import (
 // get asks a peer for blocks, and verifies of them what needs no set of validators: form, links, hashes, and the signatures of the transactions.
 // An error that is the peer's doing is a *lie.
 func (c *CatchUp) get(ctx context.Context, id chain.Peer, r *request) ([]*block, error) {
+	if r.kind == kindBrief {
+		blocks, err := c.getBrief(ctx, id, r)
+		if err != nil || len(blocks) > 0 {
+			return blocks, err
+		}
+		whole := *r
+		whole.kind, r = kindBlocks, &whole
+	}
 	b, err := c.request(ctx, id, r)
 	if err != nil {
 		return nil, err
@@ -32,15 +41,45 @@ func (c *CatchUp) get(ctx context.Context, id chain.Peer, r *request) ([]*block,
 	if err := c.decode(ctx, blocks); err != nil {
 		return nil, err
 	}
+	return blocks, c.checkAll(blocks)
+}
+
+// getBrief asks for decisions without their transactions, and returns those at the beginning whose transactions the pool holds, maybe none.
+func (c *CatchUp) getBrief(ctx context.Context, id chain.Peer, r *request) ([]*block, error) {
+	answer, err := c.request(ctx, id, r)
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := decodeBrief(answer, r.height, int(r.count))
+	if err != nil {
+		return nil, &lie{misbehaviour, err}
+	}
+	if len(blocks) == 0 {
+		return nil, &lie{misbehaviour, fmt.Errorf("%w: nothing from height %d on", errClaim, r.height)}
+	}
+	for i, b := range blocks {
+		b.hash = b.decision.Hash(c.deps.Suite)
+		txs, missing := c.deps.Pool.Bodies(b.decision.Txs)
+		if len(missing) > 0 || slices.ContainsFunc(txs, func(tx *chain.Tx) bool { return !tx.Verified() }) {
+			blocks = blocks[:i]
+			break
+		}
+		b.txs = txs
+	}
+	return blocks, c.checkAll(blocks)
+}
+
+// checkAll holds what belongs together against each other.
+func (c *CatchUp) checkAll(blocks []*block) error {
 	for i, b := range blocks {
 		if err := c.check(b); err != nil {
-			return nil, &lie{attack, fmt.Errorf("block %d: %w", b.decision.Height, err)}
+			return &lie{attack, fmt.Errorf("block %d: %w", b.decision.Height, err)}
 		}
 		if i > 0 && b.decision.Parent != blocks[i-1].hash {
-			return nil, &lie{attack, fmt.Errorf("block %d does not follow block %d", b.decision.Height, blocks[i-1].decision.Height)}
+			return &lie{attack, fmt.Errorf("block %d does not follow block %d", b.decision.Height, blocks[i-1].decision.Height)}
 		}
 	}
-	return blocks, nil
+	return nil
 }
 
 func (c *CatchUp) request(ctx context.Context, id chain.Peer, r *request) ([]byte, error) {

@@ -14,6 +14,8 @@ const (
 	failMost = 30 * time.Second
 	// patience is how many failures in a row are nobody's fault.
 	patience = 3
+	// briefBlocks is how near to the end of a peer's chain a block must be for its transactions to be likely here: gossip brings what is not yet executed.
+	briefBlocks = 8
 	// fast is how soon a full answer must come for the peer to be asked for twice as much next time.
 	fast = 500 * time.Millisecond
 )
@@ -100,7 +102,11 @@ func (c *CatchUp) choose(now time.Time, s *span) (chain.Peer, *request) {
 	}
 	best.asking++
 	count := min(s.count, best.told.Decided-s.from+1, maxBlocks)
-	return best.id, &request{kind: kindBlocks, height: s.from, count: uint32(count), bytes: uint32(best.ask)}
+	r := &request{kind: kindBlocks, height: s.from, count: uint32(count), bytes: uint32(best.ask)}
+	if best.told.Decided-s.from < briefBlocks {
+		r.kind = kindBrief
+	}
+	return best.id, r
 }
 
 // asked ends what choose began.

@@ -41,7 +41,7 @@ func (c *CatchUp) serveBlocks(ctx context.Context, r *request, decided uint64) (
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		longer, whole, err := c.serveBlock(out, height, limit)
+		longer, whole, err := c.serveBlock(out, height, limit, r.kind == kindBrief)
 		if err != nil {
 			return nil, err
 		}
@@ -53,7 +53,7 @@ func (c *CatchUp) serveBlocks(ctx context.Context, r *request, decided uint64) (
 }
 
 // serveBlock appends one block. A block that does not fit behind others is left to the next request; only the first may be in part.
-func (c *CatchUp) serveBlock(out []byte, height uint64, limit int) ([]byte, bool, error) {
+func (c *CatchUp) serveBlock(out []byte, height uint64, limit int, brief bool) ([]byte, bool, error) {
 	d, txs, err := c.deps.Ledger.Decision(height)
 	if err != nil {
 		return nil, false, err
@@ -67,6 +67,14 @@ func (c *CatchUp) serveBlock(out []byte, height uint64, limit int) ([]byte, bool
 		if header, err = c.deps.Ledger.Header(height); err != nil {
 			return nil, false, err
 		}
+	}
+	if brief {
+		encoded := d.Encode()
+		if len(out) > 0 && len(out)+len(encoded) > limit {
+			return out, false, nil
+		}
+		longer, err := appendCertified(appendPart(out, encoded), header, certificate)
+		return longer, true, err
 	}
 	longer, whole, err := appendBlock(out, d, txs, header, certificate, limit)
 	if err != nil {

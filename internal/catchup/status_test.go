@@ -297,11 +297,20 @@ func FuzzBlocks(f *testing.F) {
 	f.Add(encode(f, x.blocks...))
 	f.Add(encode(f, x.blocks[2]))
 	f.Add(partOf(f, x.blocks[0], 900))
+	f.Add(encodeBrief(f, x.blocks...))
 	f.Add([]byte{})
 	c := &CatchUp{cfg: DefaultConfig(), deps: Deps{Pool: held{}, Suite: suite, Genesis: x.genesis}, verifier: chain.NewVerifier(x.genesis)}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if raws, err := decodeTxs(b, 10); err == nil {
 			require.LessOrEqual(t, len(raws), 10)
+		}
+		if blocks, err := decodeBrief(b, 1, 6); err == nil {
+			for _, x := range blocks {
+				x.hash = x.decision.Hash(suite)
+				_ = c.check(x)
+			}
+		} else {
+			require.ErrorIs(t, err, errWire)
 		}
 		blocks, err := decodeBlocks(b, 1, 6)
 		if err != nil {

@@ -19,6 +19,8 @@ import (
 //
 //	kindBlocks  from(8) ‖ blocks(4) ‖ bytes(4)    answered by up to that many blocks from height from on, ended by the one that crosses bytes
 //	kindTxs     height(8) ‖ index(4) ‖ bytes(4)   answered by n × (uvarint length ‖ raw): transactions of a decision from index on
+//	kindBrief   as kindBlocks                     answered by n × (part(RLP of the decision) ‖ part(header RLP) ‖ part(certificate RLP)), for who may have the
+//	                                              transactions already
 //
 // and a block is
 //
@@ -32,6 +34,7 @@ const (
 
 	kindBlocks  = 1
 	kindTxs     = 2
+	kindBrief   = 3
 	requestSize = 1 + 8 + 4 + 4
 )
 
@@ -113,11 +116,11 @@ func decodeRequest(b []byte) (*request, error) {
 	}
 	r := &request{kind: b[0], height: binary.BigEndian.Uint64(b[1:]), count: binary.BigEndian.Uint32(b[9:]), bytes: binary.BigEndian.Uint32(b[13:])}
 	switch {
-	case r.kind != kindBlocks && r.kind != kindTxs:
+	case r.kind != kindBlocks && r.kind != kindTxs && r.kind != kindBrief:
 		return nil, fmt.Errorf("%w: request of kind %d", errWire, r.kind)
 	case r.height == 0 || r.height > maxHeight || r.bytes < leastAsk || r.bytes > maxAsk:
 		return nil, fmt.Errorf("%w: request for %d bytes from height %d on", errWire, r.bytes, r.height)
-	case r.kind == kindBlocks && (r.count == 0 || r.count > maxBlocks), r.kind == kindTxs && r.count > chain.MaxDecisionTxs:
+	case r.kind != kindTxs && (r.count == 0 || r.count > maxBlocks), r.kind == kindTxs && r.count > chain.MaxDecisionTxs:
 		return nil, fmt.Errorf("%w: request for %d", errWire, r.count)
 	}
 	return r, nil
@@ -158,14 +161,19 @@ func appendBlock(b []byte, d *chain.Decision, txs chain.Txs, header *chain.Heade
 	for _, tx := range txs[:n] {
 		b = appendPart(b, tx.Raw())
 	}
+	out, err = appendCertified(b, header, c)
+	return out, n == len(txs), err
+}
+
+func appendCertified(b []byte, header *chain.Header, c *chain.Certificate) ([]byte, error) {
 	if c == nil {
-		return append(b, 0, 0), n == len(txs), nil
+		return append(b, 0, 0), nil
 	}
 	h, err := rlp.EncodeToBytes(header)
 	if err != nil {
-		return nil, false, fmt.Errorf("encode header %d: %w", d.Height, err)
+		return nil, fmt.Errorf("encode header %d: %w", c.Height, err)
 	}
-	return appendPart(appendPart(b, h), c.Encode()), n == len(txs), nil
+	return appendPart(appendPart(b, h), c.Encode()), nil
 }
 
 // reader takes an answer apart. The parts point into it.
@@ -287,6 +295,35 @@ func decodeBlocks(b []byte, from uint64, limit int) ([]*block, error) {
 		if want := from + uint64(len(out)); x.decision.Height != want {
 			return nil, fmt.Errorf("%w: block %d where %d belongs", errWire, x.decision.Height, want)
 		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// decodeBrief takes an answer to kindBrief apart. The blocks have their decisions' hashes and no transactions.
+func decodeBrief(b []byte, from uint64, limit int) ([]*block, error) {
+	var out []*block
+	r := reader{b}
+	for len(r.rest) > 0 {
+		if len(out) == limit {
+			return nil, fmt.Errorf("%w: more than %d blocks", errWire, limit)
+		}
+		start := len(r.rest)
+		p, err := r.part(MaxResponse, "a decision")
+		if err != nil {
+			return nil, err
+		}
+		x := new(block)
+		if x.decision, err = chain.DecodeDecision(p); err != nil {
+			return nil, fmt.Errorf("%w: %w", errWire, err)
+		}
+		if want := from + uint64(len(out)); x.decision.Height != want {
+			return nil, fmt.Errorf("%w: block %d where %d belongs", errWire, x.decision.Height, want)
+		}
+		if err := r.certified(x); err != nil {
+			return nil, err
+		}
+		x.size = start - len(r.rest)
 		out = append(out, x)
 	}
 	return out, nil
