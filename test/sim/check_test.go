@@ -13,7 +13,7 @@ import (
 
 // bare is a world of four without nodes, whose checks can be told anything.
 func bare(t *testing.T) *world {
-	w, err := newWorld(&plan{seed: 1, nodes: 4, validators: 4, faulty: 1, accounts: 3}, t.TempDir(), nil)
+	w, err := newWorld(&plan{seed: 1, nodes: 4, validators: 4, faulty: 1, accounts: 3}, t.TempDir())
 	require.NoError(t, err)
 	return w
 }

@@ -40,8 +40,8 @@ func newPlan(seed uint64) *plan {
 	rng := rand.New(rand.NewPCG(seed, 0x706c616e))
 	sizes := []int{4, 4, 4, 4, 5, 5, 6, 7, 7, 10} // small ones are cheap, and where a quorum is tightest
 	p := &plan{seed: seed, validators: sizes[rng.IntN(len(sizes))], accounts: 4 + rng.IntN(5), vices: make(map[int]viceKind), twins: make(map[int]int),
-		rounds: 2 + rng.IntN(2), chaos: time.Duration(4+rng.IntN(9)) * time.Minute,
-		pace: time.Duration(8+rng.IntN(40)) * time.Second, gap: time.Duration(5+rng.IntN(20)) * time.Second}
+		rounds: 2 + rng.IntN(2), chaos: time.Duration(6+rng.IntN(15)) * time.Minute,
+		pace: time.Duration(8+rng.IntN(60)) * time.Second, gap: time.Duration(8+rng.IntN(40)) * time.Second}
 	p.nodes = p.validators
 	p.faulty = (p.validators - 1) / 3
 	if rng.IntN(4) == 0 && p.validators < 8 {

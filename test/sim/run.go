@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 )
 
@@ -15,6 +14,8 @@ type result struct {
 	Failure string `json:"failure,omitempty"`
 	// Events are the last ones before a failure.
 	Events string `json:"events,omitempty"`
+	// Log is the end of the nodes' logs before a failure.
+	Log string `json:"log,omitempty"`
 	// Simulated is the time on the bubble's clock, CPU what it cost.
 	Simulated time.Duration `json:"simulated"`
 	CPU       time.Duration `json:"cpu"`
@@ -24,6 +25,8 @@ type result struct {
 	Transactions int            `json:"transactions"`
 	Messages     uint64         `json:"messages"`
 	Faults       map[string]int `json:"faults"`
+	// Leftovers are the goroutines' owners that did not stop, see nodeLog.
+	Leftovers int `json:"leftovers,omitempty"`
 	// Recovery is the longest time that the network took to commit again after faults had ended.
 	Recovery time.Duration `json:"recovery"`
 }
@@ -41,8 +44,8 @@ const (
 )
 
 // run lets a plan happen, in a bubble. dir is for what nodes want to have on a real disk.
-func run(p *plan, dir string, logTo io.Writer) *result {
-	w, err := newWorld(p, dir, logTo)
+func run(p *plan, dir string) *result {
+	w, err := newWorld(p, dir)
 	if err != nil {
 		return &result{Failure: err.Error()}
 	}
@@ -68,9 +71,10 @@ func run(p *plan, dir string, logTo io.Writer) *result {
 		r.Transactions = w.check.final()
 	}
 	w.close()
-	r.Simulated, r.Decisions, r.Messages = w.now(), w.check.height(), w.net.sent
+	r.Simulated, r.Decisions, r.Messages, r.Leftovers = w.now(), w.check.height(), w.net.sent, w.nodeLog.leftovers
 	if err := w.failed(); err != nil {
 		r.Failure, r.Events = err.Error(), w.events.String()
+		r.Log = w.nodeLog.String(w.start)
 	}
 	return r
 }

@@ -5,8 +5,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -53,7 +53,7 @@ func TestSimulation(t *testing.T) {
 		sum.add(r)
 		fmt.Fprintln(os.Stderr, r)
 		if r.Failure != "" {
-			fmt.Fprintln(os.Stderr, howToRepeat(r))
+			fmt.Fprintln(os.Stderr, howToRepeat(r, keepLog(t, r)))
 			t.Errorf("seed %s: %s", r.Name, r.Failure)
 		}
 	})
@@ -65,15 +65,14 @@ func TestSimulation(t *testing.T) {
 func simulate(t *testing.T, name string) {
 	p, err := planOf(name)
 	require.NoError(t, err)
-	var log io.Writer
-	if os.Getenv(logVariable) != "" {
-		log = os.Stderr
-	}
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		r := run(p, dir, log)
+		r := run(p, dir)
 		r.Name = name
 		require.NoError(t, writeResult(r))
+		if r.Failure != "" || r.Leftovers > 0 {
+			os.Exit(0) // goroutines are left in the bubble, which would hide the result behind a panic
+		}
 	})
 }
 
@@ -89,4 +88,11 @@ func foundSeeds(t *testing.T) (seeds []string) {
 		}
 	}
 	return seeds
+}
+
+// keepLog writes the nodes' logs of a failed seed where the run that failed leaves its files, and returns the name.
+func keepLog(t *testing.T, r *result) string {
+	name := filepath.Join(os.TempDir(), "jialing-sim-"+r.Name+".log")
+	require.NoError(t, os.WriteFile(name, []byte(r.Log), 0o644))
+	return name
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"math/big"
 	"math/rand/v2"
 	"os"
@@ -40,7 +38,7 @@ type world struct {
 	clients     *workload
 	check       *checker
 	start       time.Time
-	logTo       io.Writer // nodes' own logs; nil for none
+	nodeLog     *nodeLog
 	events      *eventLog
 
 	// mu guards what is below.
@@ -90,9 +88,9 @@ type life struct {
 }
 
 // newWorld lays out a world; nothing runs yet.
-func newWorld(p *plan, dir string, logTo io.Writer) (*world, error) {
-	w := &world{seed: p.seed, plan: p, rng: rand.New(rand.NewPCG(p.seed, 1)), suite: intl.Suite{}, start: time.Now(), logTo: logTo,
-		events: new(eventLog), counts: make(map[string]int), ids: make(map[chain.Peer]chain.ValidatorID)}
+func newWorld(p *plan, dir string) (*world, error) {
+	w := &world{seed: p.seed, plan: p, rng: rand.New(rand.NewPCG(p.seed, 1)), suite: intl.Suite{}, start: time.Now(),
+		events: new(eventLog), nodeLog: new(nodeLog), counts: make(map[string]int), ids: make(map[chain.Peer]chain.ValidatorID)}
 	var peers []chain.Peer
 	keys := rand.NewChaCha8(seedBytes(p.seed, "keys"))
 	for i := range p.nodes {
@@ -207,11 +205,7 @@ func (w *world) begin(m *member) {
 		return
 	}
 	l := &life{m: m, end: newEndpoint(w.net, m.index), done: make(chan struct{})}
-	log := slog.New(slog.DiscardHandler)
-	if w.logTo != nil {
-		log = slog.New(slog.NewTextHandler(w.logTo, &slog.HandlerOptions{Level: slog.LevelInfo})).With("member", m.index)
-	}
-	n, err := node.New(cfg, "simulation", log, node.Options{Genesis: w.genesis, Key: m.key, FS: m.disk.open(), Headless: true,
+	n, err := node.New(cfg, "simulation", w.nodeLog.logger(m.index), node.Options{Genesis: w.genesis, Key: m.key, FS: m.disk.open(), Headless: true,
 		Network: func() (node.Network, error) { return m.vice.wrap(l.end), nil },
 		Now:     func() time.Time { return time.Now().Add(time.Duration(m.clock.Load())) },
 		Watch:   l.watch,
