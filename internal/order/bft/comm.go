@@ -36,6 +36,10 @@ func (c comm) SendConsensus(to uint64, m *smartbftprotos.Message) {
 		return
 	case *smartbftprotos.Message_StateTransferResponse:
 		return // nobody asks: see answerLibrary
+	case *smartbftprotos.Message_ViewData:
+		if len(t.ViewData.Signature) == 0 {
+			return // it must not be told, see tellState
+		}
 	case *smartbftprotos.Message_ViewChange:
 		s.mu.Lock()
 		s.changing = s.changing || t.ViewChange.NextView > s.view

@@ -273,11 +273,12 @@ func (s *session) judge(h heldBack) verdict {
 func (s *session) judgeVote(h heldBack, view, seq uint64) verdict {
 	s.mu.Lock()
 	now, changing, next := s.view, s.changing, s.givenAt+1
+	left := view < s.promised.view && !changing
 	s.mu.Unlock()
 	waited := time.Since(h.at) >= holdFor
 	early := view > now || seq > next+1
 	switch {
-	case view < now && !changing, seq > next+window:
+	case view < now && !changing, left, seq > next+window:
 		return drop
 	case early && !waited:
 		return hold

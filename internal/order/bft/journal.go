@@ -18,6 +18,8 @@ type record struct {
 	Messages [][]byte
 	// Body is that of the proposal in Messages, if there is one.
 	Body []byte
+	// Promised is the newest view for which this node has told its state: it commits to nothing in earlier ones any more, at any height.
+	Promised uint64
 }
 
 // maxRecords is after how many entries the journal is rewritten: only views that change without a decision make it grow.
@@ -27,8 +29,9 @@ const maxRecords = 32
 type journal struct {
 	store order.Journal
 	// turn is held by whoever reads or writes what follows and the store.
-	turn    chan struct{}
-	records []record
+	turn     chan struct{}
+	records  []record
+	promised uint64
 }
 
 // openJournal reads what there is.
@@ -44,8 +47,16 @@ func openJournal(store order.Journal) (*journal, error) {
 			return nil, fmt.Errorf("bft: entry %d of the journal: %w", i, err)
 		}
 		j.records = append(j.records, r)
+		j.promised = max(j.promised, r.Promised)
 	}
 	return j, nil
+}
+
+// promise is the newest view for which this node has told its state.
+func (j *journal) promise() uint64 {
+	j.turn <- struct{}{}
+	defer func() { <-j.turn }()
+	return j.promised
 }
 
 // append makes r durable. With truncate all before it is forgotten.
@@ -62,6 +73,7 @@ func (j *journal) append(r record, truncate bool) error {
 			r.Body = k.body
 		}
 	}
+	r.Promised = max(r.Promised, j.promised) // so that truncation forgets no promise
 	b, err := rlp.EncodeToBytes(&r)
 	if err != nil {
 		return fmt.Errorf("bft: encode a journal entry: %w", err)
@@ -73,6 +85,7 @@ func (j *journal) append(r record, truncate bool) error {
 		j.records = j.records[:0]
 	}
 	j.records = append(j.records, r)
+	j.promised = r.Promised
 	return nil
 }
 

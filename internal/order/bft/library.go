@@ -52,6 +52,9 @@ func (s *session) VerifyProposal(p types.Proposal) ([]types.RequestInfo, error) 
 	s.mu.Lock()
 	next := s.givenAt + 1
 	s.mu.Unlock()
+	if s.muted() {
+		return nil, errors.New("its view was left")
+	}
 	if md.LatestSequence != next {
 		return nil, fmt.Errorf("the proposal is of height %d, the next is %d", md.LatestSequence, next)
 	}
@@ -149,7 +152,7 @@ func (s *session) Sign(raw []byte) []byte {
 	if !s.settledAll() {
 		return nil
 	}
-	return s.sign(viewDataMessage(raw))
+	return s.tellState(raw)
 }
 
 // SignProposal implements the library's Signer. With aux the library writes the commit to the journal before it sends it; without, when a change of
@@ -159,6 +162,14 @@ func (s *session) SignProposal(p types.Proposal, aux []byte) *types.Signature {
 	sig := &types.Signature{ID: uint64(s.me), Msg: append(d[:], aux...)}
 	if s.dead() {
 		return sig
+	}
+	if aux != nil {
+		md, err := parseMetadata(p.Metadata)
+		if err != nil || len(p.Header) != len(crypto.Hash{}) {
+			s.finish(errors.New("asked to commit to what is no proposal"))
+			return sig
+		}
+		s.mayCommit(md.ViewId, md.LatestSequence, p.Header)
 	}
 	sig.Value = s.sign(commitMessage(sig.Msg))
 	if aux == nil && sig.Value != nil {
@@ -195,6 +206,9 @@ func (s *session) persistTakeover(p types.Proposal, sig *types.Signature) error 
 				Signature: &smartbftprotos.Signature{Signer: sig.ID, Value: sig.Value, Msg: sig.Msg}}}}}},
 	}
 	hash := crypto.Hash(p.Header)
+	s.mu.Lock()
+	s.promised.height, s.promised.header = md.LatestSequence, hash
+	s.mu.Unlock()
 	b := s.bodies.wait(s.ctx, hash, func() { s.askBody(hash) })
 	if b == nil || !s.settledAll() {
 		return nil

@@ -70,7 +70,7 @@ func (s *session) mayPropose() bool {
 	if s.last != nil {
 		next = s.last.Height + 1
 	}
-	return s.leader == s.me && !s.changing && s.stash == nil && s.proposed < next && s.givenAt < next
+	return s.leader == s.me && !s.changing && s.view >= s.promised.view && s.stash == nil && s.proposed < next && s.givenAt < next
 }
 
 // build returns a proposal with transactions, or one without if a heartbeat is due; nil when there is nothing to propose.

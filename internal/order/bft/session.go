@@ -68,6 +68,7 @@ type session struct {
 	proposed uint64
 	own      crypto.Hash
 	delivers bool
+	promised promises
 	// hinted is since when peers speak of a later view.
 	hinted   time.Time
 	evidence evidence
@@ -94,7 +95,11 @@ func newSession(e *Engine, h order.Host, j *journal, last *chain.Decision, set c
 	if err != nil {
 		return nil, err
 	}
+	s.promised.view = j.promise()
 	if p := kept.proposal; p != nil {
+		if len(kept.messages) > 1 && len(p.Proposal.GetHeader()) == len(crypto.Hash{}) {
+			s.promised.height, s.promised.header = height+1, crypto.Hash(p.Proposal.Header)
+		}
 		if err := s.resume(p, kept.body, md); err != nil {
 			return nil, fmt.Errorf("bft: the journal's proposal: %w", err)
 		}
@@ -166,6 +171,9 @@ func (s *session) run(ctx context.Context) (viewAt, error) {
 		parts.Go(s.listen)
 		parts.Go(s.propose)
 		parts.Go(s.tend)
+		if view, _, _ := s.where(); s.muted() {
+			s.lib.Complain(view, true) // nothing but the next view lets this node vote again
+		}
 		select {
 		case <-ctx.Done():
 		case <-s.over:

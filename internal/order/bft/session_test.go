@@ -133,7 +133,7 @@ func TestBodies(t *testing.T) {
 		require.Len(t, b.age, maxBodies)
 		questions := 0
 		go func() {
-			time.Sleep(time.Second)
+			time.Sleep(time.Second - askBodyEvery/2)
 			b.put(crypto.Hash{200}, p, nil, asked)
 		}()
 		require.NotNil(t, b.wait(context.Background(), crypto.Hash{200}, func() { questions++ }))
