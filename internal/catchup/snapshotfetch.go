@@ -49,12 +49,15 @@ func (j *joining) agree(ctx context.Context) error {
 			j.height, j.holders = height, holders
 			return nil
 		}
+		// A height that is chosen is asked for at once: a busy chain passes it within half a second.
 		switch {
 		case len(offers) == 0:
-		case resuming || want == 0:
+		case resuming || head > want:
 			want, chosen, resuming = head+holdAhead, time.Now(), false
-		case time.Since(chosen) > moveWait:
+			continue
+		case time.Since(chosen) > moveWait && want != head:
 			want, chosen = head, time.Now()
+			continue
 		}
 		if err := sleep(ctx, agreeEvery); err != nil {
 			return err

@@ -139,11 +139,12 @@ func (n *Node) newExchange(p *pipeline) (err error) {
 	if err != nil {
 		return err
 	}
-	p.catchup, err = catchup.New(n.cfg.CatchUp, catchup.Deps{Network: peers, Ledger: p.store, Pool: p.pool, Sets: p.sets, Suite: n.suite,
+	p.catchup, err = catchup.New(n.cfg.CatchUp, catchup.Deps{Network: peers, Ledger: p.store, Pool: p.pool, Sets: p.sets, States: states{p.store}, Suite: n.suite,
 		Genesis: n.genesis, GenesisHash: p.genesisHash, Certified: p.certified, Now: n.opts.Now, Log: n.log})
 	if err != nil {
 		return err
 	}
+	p.catchup.SetFirst(max(p.store.First(), 1))
 	p.catchup.SetFirst(max(p.store.First(), 1))
 	p.catchup.SetExecuted(p.head.Number.Uint64())
 	p.catchup.SetFinalized(p.store.Finalized())

@@ -29,6 +29,7 @@ func (p *pipeline) link() {
 	n.Handle(protocolTxs, p.gossip.Handle)
 	n.Serve(methodTxs, p.gossip.Serve)
 	n.Serve(methodBlocks, p.catchup.Serve)
+	n.Serve(methodSnapshot, p.catchup.ServeSnapshot)
 	n.Serve(methodWrites, p.serveWrites)
 	n.Watch(func(peer chain.Peer, connected bool) {
 		p.gossip.Changed(peer, connected)

@@ -119,6 +119,9 @@ func (n *Node) Submit(ctx context.Context, raws [][]byte) ([]*chain.Tx, []error)
 
 // runOnce opens everything, runs it and closes it. full tells that it ended because the disk was full and is no longer.
 func (n *Node) runOnce(ctx context.Context) (full bool, err error) {
+	if err := n.join(ctx); err != nil || ctx.Err() != nil {
+		return false, err
+	}
 	st, err := openStore(&n.cfg, n.opts.FS, n.genesis, n.suite, n.log)
 	if err != nil {
 		return false, err

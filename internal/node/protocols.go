@@ -31,7 +31,8 @@ var (
 	// methodBlocks asks for decisions with their transactions, headers and certificates. A large block comes in parts.
 	methodBlocks = p2p.Method{Name: "getblocks", Priority: 2, MaxRequest: catchup.MaxRequest, MaxResponse: catchup.MaxResponse, Parallel: 4, Timeout: 60 * time.Second}
 	// methodSnapshot asks for a part of the state at an attested height.
-	methodSnapshot = p2p.Method{Name: "getsnapshot", Priority: 3, MaxRequest: 64 << 10, MaxResponse: 8 << 20, Parallel: 4, Timeout: 30 * time.Second}
+	methodSnapshot = p2p.Method{Name: catchup.SnapshotMethod, Priority: 3, MaxRequest: catchup.MaxSnapshotRequest,
+		MaxResponse: catchup.MaxSnapshotResponse, Parallel: 4, Timeout: 30 * time.Second}
 	// methodWrites asks what a recent block changed, to find out why two nodes differ.
 	methodWrites = p2p.Method{Name: "getwrites", Priority: 3, MaxRequest: 1 << 10, MaxResponse: 64 << 20, Parallel: 1, Timeout: 30 * time.Second}
 )

@@ -42,7 +42,7 @@ func (i *Import) Finish(t *chain.StateTail) error {
 	if err := i.complete(); err != nil {
 		return fmt.Errorf("import: %w", err)
 	}
-	founding, err := genesisHeader(t.Genesis, i.s)
+	founding, err := i.s.GenesisHeader(t.Genesis)
 	if err != nil {
 		return fmt.Errorf("import: block 0: %w", err)
 	}
@@ -75,15 +75,15 @@ func (i *Import) complete() error {
 	return nil
 }
 
-// genesisHeader computes block 0's header in a store of its own, in memory.
-func genesisHeader(g *chain.Genesis, like *Store) (*chain.Header, error) {
+// GenesisHeader computes the header of block 0 of g, of this ledger's suite, in memory. It needs no chain in the folder.
+func (s *Store) GenesisHeader(g *chain.Genesis) (*chain.Header, error) {
 	cfg := Config{Dir: "genesis", FS: vfs.NewMem(), BlockCacheBytes: 1 << 20, StateCacheBytes: 1 << 20, CommitmentBytes: 1 << 20, MemTableBytes: 4 << 20}
-	s, err := Open(cfg, like.suite)
+	scratch, err := Open(cfg, s.suite)
 	if err != nil {
 		return nil, err
 	}
-	h, err := s.Init(g)
-	return h, errors.Join(err, s.Close())
+	h, err := scratch.Init(g)
+	return h, errors.Join(err, scratch.Close())
 }
 
 // checkTail compares all parts with the header.
