@@ -66,8 +66,8 @@ func planNodes(validators int, hosts []string, p2pPort, httpPort, wsPort int) ([
 				return nil, err
 			}
 		}
-		nth := seen[n.host]
-		seen[n.host]++
+		nth := seen[machine(n.host)]
+		seen[machine(n.host)]++
 		n.p2p, n.http = p2pPort+nth, httpPort+nth
 		if wsPort != 0 {
 			n.ws = wsPort + nth
@@ -75,10 +75,18 @@ func planNodes(validators int, hosts []string, p2pPort, httpPort, wsPort int) ([
 	}
 	most := 0
 	for i := range out {
-		out[i].sharing = seen[out[i].host]
+		out[i].sharing = seen[machine(out[i].host)]
 		most = max(most, out[i].sharing)
 	}
 	return out, checkPortRanges(most, p2pPort, httpPort, wsPort)
+}
+
+// machine is a word for the machine of a host: all of loopback is one.
+func machine(host string) string {
+	if isLoopback(host) {
+		return "loopback"
+	}
+	return strings.ToLower(host)
 }
 
 // checkPortRanges: n ports from each first one must exist, and no range may meet another.
