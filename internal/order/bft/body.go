@@ -13,10 +13,10 @@ import (
 
 const (
 	// maxBodies bounds the bodies that are kept, each up to chain.MaxDecisionTxs hashes; the oldest gives way.
-	maxBodies = 32
-	// perOwner bounds those that came from one leader, or by asking: what is in flight and the last decisions, for those who lack theirs. A leader that
-	// sends more is lying, and pushes out its own.
-	perOwner = 6
+	maxBodies = 3 * perOwner
+	// perOwner bounds those that came from one leader, or by asking: what a node that is behind holds back, and the last decisions for those who lack
+	// theirs. A leader that sends more is lying, and pushes out its own.
+	perOwner = window + 4
 	// askBodyEvery is the pace of asking for a decided body that nobody has sent.
 	askBodyEvery = 100 * time.Millisecond
 )

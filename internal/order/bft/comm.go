@@ -27,13 +27,14 @@ func (c comm) SendTransaction(uint64, []byte) {}
 // SendConsensus implements the library's Comm.
 func (c comm) SendConsensus(to uint64, m *smartbftprotos.Message) {
 	s := c.s
+	if _, asks := m.GetContent().(*smartbftprotos.Message_StateTransferRequest); asks {
+		s.answerLibrary(to)
+		return
+	}
 	if s.dead() || to == uint64(s.me) {
 		return
 	}
 	switch t := m.GetContent().(type) {
-	case *smartbftprotos.Message_StateTransferRequest:
-		s.answerLibrary(to)
-		return
 	case *smartbftprotos.Message_StateTransferResponse:
 		return // nobody asks: see answerLibrary
 	case *smartbftprotos.Message_ViewData:

@@ -1,6 +1,7 @@
 package bft
 
 import (
+	"context"
 	"fmt"
 	"sort"
 	"time"
@@ -58,10 +59,9 @@ func (s *session) store(d types.Decision) error {
 	if md.LatestSequence <= s.height() { // delivered twice, which the library does at times
 		return nil
 	}
-	hash := crypto.Hash(d.Proposal.Header)
-	b := s.bodies.wait(s.ctx, hash, func() { s.askBody(hash) })
+	b, err := s.decidedBody(crypto.Hash(d.Proposal.Header), md.LatestSequence)
 	if b == nil {
-		return s.ctx.Err()
+		return err
 	}
 	p, err := newProof(d.Proposal.Metadata, d.Signatures, s.quorum)
 	if err != nil {
@@ -88,6 +88,29 @@ func (s *session) store(d types.Decision) error {
 	s.intake.flush()
 	s.wakeProposer()
 	return nil
+}
+
+// bodyPatience is how long peers are asked for a decided body before their ledgers are: some have forgotten it, none has lost it.
+const bodyPatience = time.Second
+
+// decidedBody returns the body of a decision. nil without an error when the decision came by catching up, and the session has ended with that.
+func (s *session) decidedBody(hash crypto.Hash, height uint64) (*body, error) {
+	for {
+		ctx, cancel := context.WithTimeout(s.ctx, bodyPatience)
+		b := s.bodies.wait(ctx, hash, func() { s.askBody(hash) })
+		cancel()
+		if b != nil || s.ctx.Err() != nil {
+			return b, s.ctx.Err()
+		}
+		last, _, err := s.host.Sync(s.ctx, height)
+		if err != nil {
+			return nil, fmt.Errorf("catch up: %w", err)
+		}
+		if last != nil && last.Height >= height {
+			s.finish(nil)
+			return nil, nil
+		}
+	}
 }
 
 // askCatchUp makes the keeper look whether the peers are ahead. Where that is sure it does not wait for its next turn.

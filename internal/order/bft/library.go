@@ -2,6 +2,7 @@ package bft
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -209,8 +210,14 @@ func (s *session) persistTakeover(p types.Proposal, sig *types.Signature) error 
 	s.mu.Lock()
 	s.promised.height, s.promised.header = md.LatestSequence, hash
 	s.mu.Unlock()
-	b := s.bodies.wait(s.ctx, hash, func() { s.askBody(hash) })
-	if b == nil || !s.settledAll() {
+	ctx, cancel := context.WithTimeout(s.ctx, s.e.cfg.viewChangeTimeout())
+	defer cancel()
+	b := s.bodies.wait(ctx, hash, func() { s.askBody(hash) })
+	if b == nil {
+		s.finish(nil) // the change has failed; the next session tries again from the journal
+		return nil
+	}
+	if !s.settledAll() {
 		return nil
 	}
 	r := record{Height: s.height(), Body: b.raw}

@@ -115,19 +115,19 @@ func TestBodies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBodies()
 		p := &order.Proposal{Height: 1, Proposer: 1}
-		for i := range byte(3 * maxBodies) {
+		for i := range byte(3 * perOwner) {
 			b.put(crypto.Hash{i}, p, []byte{i}, 7)
 		}
 		require.Len(t, b.all, perOwner)
-		found, _ := b.get(crypto.Hash{3*maxBodies - 1})
+		found, _ := b.get(crypto.Hash{3*perOwner - 1})
 		require.NotNil(t, found, "the newest stay")
 		for i := range byte(100) {
 			b.put(crypto.Hash{1, i}, p, nil, 8)
 		}
-		found, _ = b.get(crypto.Hash{3*maxBodies - 1})
+		found, _ = b.get(crypto.Hash{3*perOwner - 1})
 		require.NotNil(t, found, "nobody pushes out another's")
 		for i := range byte(100) {
-			b.put(crypto.Hash{2, i}, p, nil, chain.ValidatorID(10+i))
+			b.put(crypto.Hash{2, i}, p, nil, chain.ValidatorID(10+i/2))
 		}
 		require.Len(t, b.all, maxBodies)
 		require.Len(t, b.age, maxBodies)
