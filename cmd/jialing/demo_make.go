@@ -25,7 +25,7 @@ func (f *demoFlags) make(c *cli) ([]*client.Secp256k1, []demoFolder, error) {
 	if f.solo {
 		n = 1
 	}
-	addrs, p2p, err := f.addresses(n)
+	ports, err := f.ports(n)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -45,23 +45,15 @@ func (f *demoFlags) make(c *cli) ([]*client.Secp256k1, []demoFolder, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		return dev, []demoFolder{{"node1", f.dir, addrs[0]}}, node.Init(f.dir, g, key)
+		return dev, []demoFolder{{"node1", f.dir, ports.addrs[0]}}, node.Init(f.dir, g, key)
 	}
-	return f.makeNetwork(c, genesis, p2p, addrs)
+	return f.makeNetwork(c, genesis, ports)
 }
 
 // makeNetwork does what "jialing network create --dev" does.
-func (f *demoFlags) makeNetwork(c *cli, genesis genesisFlags, p2p int, addrs []string) ([]*client.Secp256k1, []demoFolder, error) {
-	_, port, err := net.SplitHostPort(addrs[0])
-	if err != nil {
-		return nil, nil, err
-	}
-	http, err := strconv.Atoi(port)
-	if err != nil {
-		return nil, nil, err
-	}
-	nf := &networkFlags{genesisFlags: genesis, dir: f.dir, validators: len(addrs)}
-	plan, err := planNodes(nf.validators, nil, p2p, http, 0)
+func (f *demoFlags) makeNetwork(c *cli, genesis genesisFlags, ports demoPorts) ([]*client.Secp256k1, []demoFolder, error) {
+	nf := &networkFlags{genesisFlags: genesis, dir: f.dir, validators: len(ports.addrs)}
+	plan, err := planNodes(nf.validators, nil, ports.p2p, ports.http, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,40 +67,51 @@ func (f *demoFlags) makeNetwork(c *cli, genesis genesisFlags, p2p int, addrs []s
 	}
 	var folders []demoFolder
 	for i, v := range founders {
-		folders = append(folders, demoFolder{v.name, filepath.Join(f.dir, v.name), addrs[i]})
+		folders = append(folders, demoFolder{v.name, filepath.Join(f.dir, v.name), ports.addrs[i]})
 	}
 	return dev, folders, c.fillNetwork(f.dir, nf, g, founders, "")
 }
 
-// addresses are where the nodes will serve, from --http.addr on, and the first port for other nodes: all free now.
-func (f *demoFlags) addresses(n int) (out []string, p2p int, err error) {
+// demoPorts are where the nodes of a demo serve and find each other.
+type demoPorts struct {
+	// addrs are for JSON-RPC, by node.
+	addrs []string
+	// http and p2p are the first ports in the nodes' configuration; the next nodes' count up.
+	http, p2p int
+}
+
+// ports finds out from --http.addr, and makes sure that all of them are free now.
+func (f *demoFlags) ports(n int) (p demoPorts, err error) {
 	host, text, err := net.SplitHostPort(f.httpAddr)
 	if err != nil {
-		return nil, 0, usagef("--http.addr: %w", err)
+		return p, usagef("--http.addr: %w", err)
 	}
-	http, err := strconv.Atoi(text)
-	if err != nil || http < 0 || http+n-1 > 65535 {
-		return nil, 0, usagef("--http.addr %q: the port must be a number, with %d to follow it", f.httpAddr, n-1)
+	if p.http, err = strconv.Atoi(text); err != nil || p.http < 0 || p.http+n-1 > 65535 {
+		return p, usagef("--http.addr %q: the port must be a number, with %d to follow it", f.httpAddr, n-1)
 	}
-	p2p = defaultP2PPort
-	if http == 0 {
-		if http, err = freePorts(2 * n); err != nil {
-			return nil, 0, err
+	p.p2p = defaultP2PPort
+	switch {
+	case p.http == 0 && n == 1:
+		p.addrs = []string{f.httpAddr} // the node takes a free one
+		return p, nil
+	case p.http == 0: // "jialing network status" must find them, so they stand in the nodes' configuration
+		if p.p2p, err = freePorts(2 * n); err != nil {
+			return p, err
 		}
-		p2p = http + n
+		p.http = p.p2p + n
 	}
-	if err := portsFree(host, http, n); err != nil {
-		return nil, 0, err
+	if err := portsFree(host, p.http, n); err != nil {
+		return p, err
 	}
 	if n > 1 {
-		if err := portsFree("127.0.0.1", p2p, n); err != nil {
-			return nil, 0, err
+		if err := portsFree("127.0.0.1", p.p2p, n); err != nil {
+			return p, err
 		}
 	}
 	for i := range n {
-		out = append(out, net.JoinHostPort(host, strconv.Itoa(http+i)))
+		p.addrs = append(p.addrs, net.JoinHostPort(host, strconv.Itoa(p.http+i)))
 	}
-	return out, p2p, nil
+	return p, nil
 }
 
 // portsFree tries to listen on n ports in a row.
