@@ -94,10 +94,11 @@ func createNetwork(t testing.TB, validators int, args ...string) *network {
 
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 
-// freePorts finds n ports in a row that nobody listens on, below those that the kernel gives to outgoing connections.
+// freePorts finds n ports in a row that nobody listens on, below those that the kernel gives to outgoing connections and that other packages' tests, which
+// run at the same time, take: a node that is down must find its port again.
 func freePorts(t testing.TB, n int) int {
 	for range 100 {
-		first, free := 10_000+rand.IntN(20_000), true
+		first, free := 5_000+rand.IntN(5_000-n), true
 		for port := first; port < first+n && free; port++ {
 			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 			if free = err == nil; free {
