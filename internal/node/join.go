@@ -45,8 +45,8 @@ func (n *Node) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	g, gctx := errgroup.WithContext(ctx)
+	work, cancel := context.WithCancel(ctx)
+	g, gctx := errgroup.WithContext(work)
 	g.Go(func() error { return network.Run(gctx) })
 	g.Go(func() error { return c.Run(gctx) })
 	g.Go(func() error {
