@@ -148,7 +148,7 @@ func (f *fake) Details() NodeDetails {
 	at := time.UnixMilli(1_700_000_000_000)
 	return NodeDetails{PublicKey: f.genesis.Validators[0].PublicKey, Validator: 1, Ordered: f.Head().Number.Uint64() + 1, Leader: 1, View: 2, LeaderChanges: 1,
 		Conflicts: []string{"another node with this key is at 10.0.0.9"},
-		Evidence: []string{"validator 2 attested two blocks at height 1"}, Unsigned: []chain.ValidatorID{2}, Names: map[chain.Peer]string{chain.Peer(f.genesis.Validators[0].PublicKey): "uno"},
+		Evidence:  []string{"validator 2 attested two blocks at height 1"}, Unsigned: []chain.ValidatorID{2}, Names: map[chain.Peer]string{chain.Peer(f.genesis.Validators[0].PublicKey): "uno"},
 		PoolMax: 100, DiskFree: 5 << 30, DiskReserve: 256 << 20, Started: at, Now: at.Add(90 * time.Second)}
 }
 
