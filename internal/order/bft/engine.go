@@ -70,7 +70,11 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 		if err != nil {
 			return err
 		}
+		began, from := time.Now(), s.height()
 		at, err = s.run(ctx)
+		if s.height() == from && time.Since(began) < shortSession {
+			pause(ctx, shortSession) // whatever is wrong, beginning again at once would only take all of a core
+		}
 		switch height := s.height(); {
 		case err == nil:
 			upTo = max(height, 1) // the session has synced if it had to; 0 would ask the peers again
@@ -82,6 +86,18 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 		}
 	}
 	return nil
+}
+
+// shortSession is a session that has achieved nothing if it ends sooner.
+const shortSession = 100 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // maxGaveUps is how often the library may give up at one height before that ends the run: messages that come at the wrong moment can lead it to

@@ -2,6 +2,7 @@ package bft
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/jialing-chain/jialing/internal/order"
@@ -83,6 +84,14 @@ func (s *session) build(empty bool) *order.Proposal {
 		if s.ctx.Err() == nil {
 			s.finish(err)
 		}
+		return nil
+	}
+	next := uint64(1)
+	if last != nil {
+		next = last.Height + 1
+	}
+	if p.Height != next {
+		s.finish(fmt.Errorf("the host built a proposal of height %d, the next is %d", p.Height, next))
 		return nil
 	}
 	if len(p.Txs) == 0 && !empty {
