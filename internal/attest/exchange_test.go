@@ -215,6 +215,32 @@ func TestLaterCertificateVouchesForAHeightWithout(t *testing.T) {
 	})
 }
 
+func TestHandoverIsWaitedForLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newNetwork(t, 5)
+		a, m := w.attester(0, bft)
+		a.cfg.Validators = func(height uint64) chain.ValidatorSet { // from height 2 on the fifth is out
+			if height < 2 {
+				return w.set
+			}
+			return w.set[:4]
+		}
+		stop := run(t, a)
+		for height := int64(1); height <= 2; height++ {
+			execute(t, a, header(height, "x"))
+		}
+		require.NoError(t, a.Certified(w.certificateOf(t, header(2, "x"), 1, 2, 3)))
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		require.Zero(t, a.Finalized(), "without block 1's certificate nobody could follow to the next set")
+		require.NoError(t, a.Certified(w.certificateOf(t, header(1, "x"), 1, 2, 3, 4)))
+		synctest.Wait()
+		require.EqualValues(t, 2, a.Finalized())
+		require.Len(t, m.certs, 2)
+		require.NoError(t, stop())
+	})
+}
+
 func TestVerifiesNoMoreThanTheQuorumNeeds(t *testing.T) {
 	w := newNetwork(t, 4)
 	a, m := w.attester(0, bft)

@@ -243,6 +243,10 @@ func (a *Attester) diverge(height uint64, g *gathering, theirs crypto.Hash, by [
 // patience is after how many ticks without a certificate for the next height a later one is taken.
 const patience = 3
 
+// handoverPatience is patience for a block whose successor has other validators: without its certificate nobody can follow from one set to the next by
+// certified headers. It is not for ever, as the validators that are missing may have left with the old set.
+const handoverPatience = 60
+
 // next is the certificate to store, or the divergence to halt on. Certificates are taken in order of height; see the package comment.
 func (a *Attester) next() (*certified, *Divergence) {
 	a.mu.Lock()
@@ -259,11 +263,27 @@ func (a *Attester) next() (*certified, *Divergence) {
 			return nil, nil
 		}
 		height = slices.Min(slices.Collect(maps.Keys(a.ready)))
+		if a.still < handoverPatience && a.handsOver(height) {
+			return nil, nil
+		}
 		a.note(slog.LevelInfo, "a later certificate finalizes heights that have none of their own", "from", a.finalized+1, "height", height)
 	}
 	c := a.ready[height]
 	delete(a.ready, height)
 	return c, nil
+}
+
+// handsOver tells whether a block above finalized and below height is the last one of its validators. The caller holds mu.
+func (a *Attester) handsOver(height uint64) bool {
+	for h := a.finalized + 1; h < height; h++ {
+		this, next := a.heights[h], a.heights[h+1]
+		if this != nil && next != nil && !slices.EqualFunc(this.set, next.set, func(a, b chain.Validator) bool {
+			return a.ID == b.ID && a.Address == b.Address && slices.Equal(a.PublicKey, b.PublicKey)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *Attester) finalize(height uint64) {
