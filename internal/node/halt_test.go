@@ -1,6 +1,9 @@
 package node
 
 import (
+	"errors"
+	"fmt"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -9,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/jialing-chain/jialing/internal/attest"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 )
@@ -48,4 +52,28 @@ func TestHaltThatIsNone(t *testing.T) {
 	_, err = ReadHalt(dir)
 	require.ErrorContains(t, err, "exceeds")
 	require.Error(t, WriteHalt(filepath.Join(dir, "none"), &Halt{}))
+}
+
+// TestDivergenceLeavesItsAccount: what attestation says of a divergence is in the folder when the node has stopped, and the node does not start again.
+func TestDivergenceLeavesItsAccount(t *testing.T) {
+	cfg, _ := newFolder(t)
+	n, err := New(cfg, "jialing/test", slog.New(slog.DiscardHandler), Options{})
+	require.NoError(t, err)
+	other := errors.New("something else")
+	require.Equal(t, other, n.halted(other))
+	h, err := ReadHalt(cfg.Dir)
+	require.NoError(t, err)
+	require.Nil(t, h, "only a divergence is worth a halt")
+
+	d := &attest.Divergence{Height: 7, Ours: crypto.Hash{1}, Theirs: crypto.Hash{2}, By: []chain.ValidatorID{1, 2, 3}, First: "balance of 0x01: 1, theirs 2",
+		OurHeader: &chain.Header{Number: big.NewInt(7), Difficulty: new(big.Int)}, TheirHeader: &chain.Header{Number: big.NewInt(7), Difficulty: new(big.Int), GasUsed: 1}}
+	require.ErrorIs(t, n.halted(fmt.Errorf("attest: %w", d)), attest.ErrDivergence)
+	h, err = ReadHalt(cfg.Dir)
+	require.NoError(t, err)
+	require.EqualValues(t, 7, h.Height)
+	require.Equal(t, d.First, h.FirstKey)
+	require.Equal(t, d.By, h.Signers)
+	require.EqualValues(t, 1, h.Certified.GasUsed)
+	_, err = New(cfg, "jialing/test", slog.New(slog.DiscardHandler), Options{})
+	require.ErrorIs(t, err, ErrHalted)
 }
