@@ -42,6 +42,8 @@ type Pool interface {
 	Decided(txs chain.Txs)
 	// Stale lists up to max of the transactions that Build would give first and could have given since before then.
 	Stale(before time.Time, max int) []common.Hash
+	// LongestWait is the longest that transactions of the decisions since then had been ready when they were decided.
+	LongestWait(since time.Time) time.Duration
 	// Notify rings when Ready has grown.
 	Notify() <-chan struct{}
 }

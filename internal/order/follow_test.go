@@ -217,6 +217,12 @@ func TestOverdue(t *testing.T) {
 	require.Empty(t, r.Overdue(2*time.Second, 100), "a full decision has no room for all: nobody is to blame")
 	later(3 * time.Second)
 	require.Equal(t, hashes(txs[10:]...), r.Overdue(2*time.Second, 100), "none was made since")
+	r.pool.Waited(5 * time.Second) // those two have waited for six
+	require.Empty(t, r.Overdue(2*time.Second, 100), "others have waited as long")
+	later(5 * time.Second)
+	require.Len(t, r.Overdue(2*time.Second, 100), 2, "but not much longer")
+	r.pool.Waited(time.Hour)
+	require.Len(t, r.Overdue(2*time.Second, 100), 2, "a leader that lets all wait cannot hide for ever")
 }
 
 func TestWantedIsFetched(t *testing.T) {

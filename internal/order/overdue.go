@@ -10,14 +10,23 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 )
 
-// Overdue implements Host. A transaction is overdue when it has been ready for longer than wait and no decision was full in that time: under more
-// load than the chain bears transactions wait long, and that is no leader's fault. A leader that fills its blocks can still leave some out.
-func (d *Driver) Overdue(wait time.Duration, max int) []common.Hash {
-	since := d.node.Now().Add(-wait)
-	if d.full.Load() > since.UnixNano() {
+// waitsLonger is how many times longer than those that are decided a transaction must wait to count as left out, and waitsMost bounds in times the given
+// wait how far that may go: a leader that lets all wait must not hide that it leaves some out.
+const (
+	waitsLonger = 2
+	waitsMost   = 5
+)
+
+// Overdue implements Host. A transaction is overdue when it has been ready for longer than wait, and for much longer than those that were decided in
+// that time, and no decision was full: under more load than the chain bears, or than this machine does, transactions wait long, and that is no
+// leader's fault. A leader that fills its blocks can still leave some out.
+func (d *Driver) Overdue(wait time.Duration, most int) []common.Hash {
+	now := d.node.Now()
+	if d.full.Load() > now.Add(-wait).UnixNano() {
 		return nil
 	}
-	return d.node.Pool.Stale(since, max)
+	longest := d.node.Pool.LongestWait(now.Add(-waitsMost * wait))
+	return d.node.Pool.Stale(now.Add(-min(max(wait, waitsLonger*longest), waitsMost*wait)), most)
 }
 
 // noteRoom remembers when decisions are full: when there are transactions that would not have fitted.

@@ -67,8 +67,12 @@ func (p *Pool) Stale(before time.Time, max int) (stale []common.Hash) {
 // does not know are taken in, whatever its bounds; one with the same nonce as a decided one leaves.
 func (p *Pool) Decided(txs chain.Txs) {
 	var strange []*entry
+	now, longest := p.now(), time.Duration(0)
 	p.inSteps(len(txs), func(i int) {
 		if e := p.all[txs[i].Hash()]; e != nil {
+			if e.status == ready {
+				longest = max(longest, now.Sub(time.Unix(0, e.since)))
+			}
 			p.setStatus(e.account, e, decided)
 			e.account.served = true
 			p.touch(e.account)
@@ -79,6 +83,29 @@ func (p *Pool) Decided(txs chain.Txs) {
 	reads := make([]reading, len(strange))
 	p.prefetch(strange, reads)
 	p.inSteps(len(strange), func(i int) { p.decide(strange[i], &reads[i]) })
+	p.mu.Lock()
+	p.waits[p.nextWait] = waited{now, longest}
+	p.nextWait = (p.nextWait + 1) % len(p.waits)
+	p.mu.Unlock()
+}
+
+// waited is how long a decision's transactions had been ready here.
+type waited struct {
+	at      time.Time
+	longest time.Duration
+}
+
+// LongestWait is how long the transactions of the last decisions since then had been ready when they were decided, the longest of them: under more load
+// than the chain bears that is long for all of them.
+func (p *Pool) LongestWait(since time.Time) (longest time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.waits {
+		if w.at.After(since) {
+			longest = max(longest, w.longest)
+		}
+	}
+	return longest
 }
 
 // decide takes in a decided transaction that was not pooled when the decision came.

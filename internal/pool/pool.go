@@ -74,7 +74,10 @@ type Pool struct {
 	// freshLocal are the local ones among them.
 	freshLocal []*chain.Tx
 	// dirty are the accounts that settle has to file.
-	dirty    []*account
+	dirty []*account
+	// waits are the last decisions' waits, as a ring.
+	waits    [16]waited
+	nextWait int
 	reasons  map[common.Hash]string
 	noted    []common.Hash
 	nextNote int

@@ -36,6 +36,7 @@ type Pool struct {
 	decided map[common.Hash]bool
 	since   time.Time
 	arrived map[common.Hash]time.Time
+	waited  time.Duration
 }
 
 // NewPool returns an empty one.
@@ -119,6 +120,20 @@ func (p *Pool) Stale(before time.Time, max int) (out []common.Hash) {
 		}
 	}
 	return out
+}
+
+// Waited says what LongestWait is to answer from now on.
+func (p *Pool) Waited(longest time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waited = longest
+}
+
+// LongestWait implements order.Pool.
+func (p *Pool) LongestWait(time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waited
 }
 
 // Bodies implements order.Pool.
