@@ -20,8 +20,10 @@ type disk struct {
 	mem    *vfs.MemFS
 	// full makes whatever needs room fail with ENOSPC.
 	full atomic.Bool
-	// slow is how long a sync takes, in nanoseconds.
-	slow atomic.Int64
+	// slow is how long a sync takes, in nanoseconds, while the stages work: Pebble holds a mutex around the syncs of its opening and closing, which in
+	// a bubble stops the clock that the sync waits for.
+	slow    atomic.Int64
+	working atomic.Bool
 	// refused counts the operations that failed: a node that stopped with an error without one has another reason.
 	refused atomic.Int64
 }
@@ -115,7 +117,7 @@ func (fs *faultFS) wrap(name string) func(f vfs.File, err error) (vfs.File, erro
 }
 
 // faultFile is a file for writing. Only syncs of the log are slow: that is what a commit waits for, and Pebble holds a mutex while it syncs manifests
-// and folders, which in a bubble stops the clock that the sync waits for.
+// and folders.
 type faultFile struct {
 	vfs.File
 	d   *disk
@@ -154,7 +156,7 @@ func (f *faultFile) SyncTo(length int64) (full bool, err error) {
 }
 
 func (f *faultFile) sync(do func() error) error {
-	if slow := f.d.slow.Load(); slow > 0 && f.log {
+	if slow := f.d.slow.Load(); slow > 0 && f.log && f.d.working.Load() {
 		time.Sleep(time.Duration(slow))
 	}
 	if err := do(); err != nil {

@@ -204,6 +204,9 @@ func (n *network) drop(i, j int) {
 func (n *network) attach(e *endpoint) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if e.dead {
+		return nil // the power is off: it will never hear anything
+	}
 	if n.hosts[e.host.index].up != nil {
 		return fmt.Errorf("host %d is up already", e.host.index)
 	}
@@ -220,10 +223,10 @@ func (n *network) attach(e *endpoint) error {
 func (n *network) detach(e *endpoint) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	e.dead = true
 	if e.host.up != e {
 		return
 	}
-	e.dead = true
 	for j := range n.hosts {
 		if j != e.host.index {
 			n.drop(e.host.index, j)

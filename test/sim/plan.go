@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
+
+	"github.com/jialing-chain/jialing/internal/chain"
 )
 
 // plan is everything that a seed decides beforehand: who is there, who lies, and how long faults last. What happens when is drawn on the way, from
@@ -17,6 +19,7 @@ type plan struct {
 	nodes, validators int
 	accounts          int
 	heartbeatMillis   int
+	bft               *chain.BFTParams
 	// faulty is how many validators may be untrusted.
 	faulty int
 	// vices are those of the Byzantine members, by index.
@@ -38,10 +41,10 @@ type plan struct {
 // newPlan draws the plan of a seed.
 func newPlan(seed uint64) *plan {
 	rng := rand.New(rand.NewPCG(seed, 0x706c616e))
-	sizes := []int{4, 4, 4, 4, 5, 5, 6, 7, 7, 10} // small ones are cheap, and where a quorum is tightest
+	sizes := []int{4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 6, 6, 7, 7, 10} // small ones are cheap, and where a quorum is tightest
 	p := &plan{seed: seed, validators: sizes[rng.IntN(len(sizes))], accounts: 4 + rng.IntN(5), vices: make(map[int]viceKind), twins: make(map[int]int),
-		rounds: 2 + rng.IntN(2), chaos: time.Duration(6+rng.IntN(15)) * time.Minute,
-		pace: time.Duration(8+rng.IntN(60)) * time.Second, gap: time.Duration(8+rng.IntN(40)) * time.Second}
+		rounds: 2 + rng.IntN(2), chaos: time.Duration(8+rng.IntN(15)) * time.Minute,
+		pace: time.Duration(8+rng.IntN(60)) * time.Second, gap: time.Duration(15+rng.IntN(50)) * time.Second}
 	p.nodes = p.validators
 	p.faulty = (p.validators - 1) / 3
 	if rng.IntN(4) == 0 && p.validators < 8 {
@@ -50,8 +53,12 @@ func newPlan(seed uint64) *plan {
 	if rng.IntN(6) == 0 {
 		p.heartbeatMillis = 20_000
 	}
+	p.bft = chain.DefaultBFTParams()
+	if rng.IntN(3) > 0 { // as for a network that spans continents; fewer signs of life make a minute cheaper, too
+		p.bft = &chain.BFTParams{LeaderTimeoutMillis: 3000, RequestTimeoutMillis: 5000, ViewChangeTimeoutMillis: 6000}
+	}
 	if rng.IntN(8) == 0 { // votes on the set: with one validator less as many may lie
-		p.votes, p.heartbeatMillis = 2+rng.IntN(4), 2000
+		p.votes, p.heartbeatMillis = 2+rng.IntN(4), 4000
 		p.validators = []int{5, 6, 8}[rng.IntN(3)]
 		p.nodes = p.validators + 1
 		p.faulty = (p.validators - 2) / 3
@@ -82,7 +89,7 @@ func newPlan(seed uint64) *plan {
 // planOf is the plan with that name: a seed's number, or one that is written out here.
 func planOf(name string) (*plan, error) {
 	if name == "31-validators" {
-		return &plan{seed: 31, nodes: 31, validators: 31, faulty: 10, accounts: 8, rounds: 1, chaos: 20 * time.Second, pace: 5 * time.Second,
+		return &plan{seed: 31, nodes: 31, validators: 31, faulty: 10, accounts: 8, bft: chain.DefaultBFTParams(), rounds: 1, chaos: 20 * time.Second, pace: 5 * time.Second,
 			gap: 10 * time.Second, faults: []faultKind{faultPowerLoss, faultLeaderKills}}, nil
 	}
 	seed, err := strconv.ParseUint(name, 10, 64)

@@ -156,6 +156,6 @@ func (w *world) recover(after string) time.Duration {
 }
 
 func (r *result) String() string {
-	return fmt.Sprintf("seed %s: %.1f min, %d nodes, %d decisions, %d transactions, recovery %s", r.Name, r.Simulated.Minutes(), r.Nodes, r.Decisions,
-		r.Transactions, r.Recovery.Round(time.Millisecond))
+	return fmt.Sprintf("seed %s: %.1f min, %d nodes, %d decisions, %d transactions, recovery %s, CPU %.0f ms/min", r.Name, r.Simulated.Minutes(), r.Nodes, r.Decisions,
+		r.Transactions, r.Recovery.Round(time.Millisecond), float64(r.CPU.Milliseconds())/max(r.Simulated.Minutes(), 0.001))
 }

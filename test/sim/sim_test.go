@@ -24,7 +24,7 @@ var (
 )
 
 // fixedSeeds run with every test: enough that all kinds of faults and vices occur.
-var fixedSeeds = []string{"1", "2", "3", "5", "6"}
+var fixedSeeds = []string{"31-validators", "1", "2", "3", "4", "5", "6"}
 
 // TestSimulation runs whole networks. In a child process it is one seed in a bubble; without flags it runs the fixed seeds and those that have ever
 // failed, with -seed one, with -seeds new ones.

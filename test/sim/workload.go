@@ -108,7 +108,7 @@ func (l *workload) run(ctx context.Context) {
 // burst sends a few transfers of one or several accounts to one or several nodes.
 func (l *workload) burst(ctx context.Context) {
 	l.mu.Lock()
-	count := 1 + l.rng.IntN(6)
+	count := 1 + l.rng.IntN(4)
 	l.mu.Unlock()
 	for range count {
 		l.mu.Lock()

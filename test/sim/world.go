@@ -77,14 +77,16 @@ type member struct {
 // life is one run of a member's node.
 type life struct {
 	m      *member
-	end    *endpoint
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // of Run, after done
 
-	// mu is held for reading while the stages are used, and guards them.
+	// mu is held for reading while the stages are used, and guards them and what follows.
 	mu     sync.RWMutex
 	stages *node.Stages
+	// end is the network of the run that works now: a node that joins has one for that before its own.
+	end    *endpoint
+	killed bool
 }
 
 // newWorld lays out a world; nothing runs yet.
@@ -131,7 +133,7 @@ func newWorld(p *plan, dir string) (*world, error) {
 func (w *world) makeGenesis() *chain.Genesis {
 	g := &chain.Genesis{Name: "simulation", ChainID: chainID, TimeMillis: uint64(time.Now().UnixMilli()), Suite: w.suite.Name(), GasLimit: 100_000_000,
 		Consensus: chain.Consensus{Engine: chain.BFT, MaxBlockTxs: 64, MaxBlockBytes: 1 << 20, BatchMillis: 5,
-			HeartbeatMillis: w.plan.heartbeatMillis, BFT: chain.DefaultBFTParams()},
+			HeartbeatMillis: w.plan.heartbeatMillis, BFT: w.plan.bft},
 		Transactions: []chain.TxKind{chain.Secp256k1}, Fees: chain.Fees{Mode: chain.FeesZero}, Alloc: make(map[common.Address]chain.GenesisAccount)}
 	for _, m := range w.members {
 		if m.founder && !w.isTwin(m) {
@@ -204,9 +206,9 @@ func (w *world) begin(m *member) {
 		w.fail("%v", err)
 		return
 	}
-	l := &life{m: m, end: newEndpoint(w.net, m.index), done: make(chan struct{})}
+	l := &life{m: m, done: make(chan struct{})}
 	n, err := node.New(cfg, "simulation", w.nodeLog.logger(m.index), node.Options{Genesis: w.genesis, Key: m.key, FS: m.disk.open(), Headless: true,
-		Network: func() (node.Network, error) { return m.vice.wrap(l.end), nil },
+		Network: func() (node.Network, error) { return l.connect(w.net) },
 		Now:     func() time.Time { return time.Now().Add(time.Duration(m.clock.Load())) },
 		Watch:   l.watch,
 	})
@@ -223,8 +225,28 @@ func (w *world) begin(m *member) {
 	}()
 }
 
+// connect makes the network of one run.
+func (l *life) connect(n *network) (node.Network, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end = newEndpoint(n, l.m.index)
+	l.end.dead = l.killed
+	return l.m.vice.wrap(l.end), nil
+}
+
+// cutOff ends the member's network for good, at once.
+func (l *life) cutOff(n *network) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.killed = true
+	if l.end != nil {
+		n.detach(l.end)
+	}
+}
+
 // watch learns the stages while they work.
 func (l *life) watch(s *node.Stages) {
+	l.m.disk.working.Store(s != nil)
 	l.mu.Lock()
 	l.stages = s
 	l.mu.Unlock()
@@ -263,7 +285,7 @@ func (w *world) kill(m *member, keep int) {
 	if l == nil {
 		return
 	}
-	w.net.detach(l.end) // first, so that nothing is promised that the disk does not hold
+	l.cutOff(w.net) // first, so that nothing is promised that the disk does not hold
 	left := m.disk.crash(keep, w.rng)
 	l.cancel()
 	w.await(m, l)
