@@ -95,9 +95,10 @@ func (b *bench) kill(ctx context.Context, runs int, into *faults, choose func(ru
 	})
 }
 
-// steady is how long blocks are watched before and after a kill: longer than the goal for the pause.
+// steady is how long blocks are watched before and after a kill. Before, so that the node that was killed last votes again: without it there is no quorum
+// to lose another one from. After, for longer than the goal for the pause.
 const (
-	steadyBefore = time.Second
+	steadyBefore = 3 * time.Second
 	steadyAfter  = 4 * time.Second
 )
 
