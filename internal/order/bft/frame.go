@@ -26,6 +26,8 @@ const (
 	// frameAskView: nothing. frameView answers: view(8) ‖ height(8) of the last decision.
 	frameAskView
 	frameView
+	// frameAgree: view(8). The sender left all views before that one long ago; it answers who asks for it.
+	frameAgree
 )
 
 // maxWaiting bounds the hashes of one frameWaiting: enough to move a leader, little work for it.
@@ -105,6 +107,15 @@ func parseView(b []byte) (v viewAt, err error) {
 		return v, fmt.Errorf("%w: %d bytes of a view", errFrame, len(b))
 	}
 	return viewAt{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}, nil
+}
+
+func agreeFrame(view uint64) []byte { return binary.BigEndian.AppendUint64([]byte{frameAgree}, view) }
+
+func parseAgree(b []byte) (view uint64, err error) {
+	if len(b) != 8 {
+		return 0, fmt.Errorf("%w: %d bytes of an agreement", errFrame, len(b))
+	}
+	return binary.BigEndian.Uint64(b), nil
 }
 
 // viewAt is a view at the height of a last decision.

@@ -149,6 +149,27 @@ func (s *session) hear(from chain.ValidatorID, frame []byte) {
 			default:
 			}
 		}
+	case frameAgree:
+		if view, err := parseAgree(b); err == nil {
+			s.agreed(from, view)
+		}
+	}
+}
+
+// agree answers a validator that asks for a view that this node has entered or left: it agrees, as it did when it came here. When faults have
+// scattered the validators over several views, no next view of any of them finds a quorum without the votes of those who are further. The answer is
+// no request, so nobody answers it.
+func (s *session) agree(with chain.ValidatorID, view uint64) {
+	if now, _, _ := s.where(); view <= now && view > 0 && s.out.mayAsk(uint64(with), view) {
+		s.host.Send(order.PeerID(with), agreeFrame(view))
+	}
+}
+
+// agreed counts such an answer as the vote that it stands for.
+func (s *session) agreed(from chain.ValidatorID, view uint64) {
+	if now, _, _ := s.where(); view > now {
+		s.lib.HandleMessage(uint64(from), &smartbftprotos.Message{Content: &smartbftprotos.Message_ViewChange{
+			ViewChange: &smartbftprotos.ViewChange{NextView: view}}})
 	}
 }
 
@@ -262,7 +283,10 @@ func (s *session) judge(h heldBack) verdict {
 	case *smartbftprotos.Message_HeartBeat:
 		s.hint(t.HeartBeat.View)
 		return pass
-	case *smartbftprotos.Message_HeartBeatResponse, *smartbftprotos.Message_ViewChange:
+	case *smartbftprotos.Message_ViewChange:
+		s.agree(h.from, t.ViewChange.NextView)
+		return pass
+	case *smartbftprotos.Message_HeartBeatResponse:
 		return pass
 	}
 	return drop // what the keeper asks the peers for by frames of its own
