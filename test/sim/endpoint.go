@@ -253,8 +253,7 @@ func (e *endpoint) serve(from chain.Peer, method string, request []byte, reply f
 		return
 	}
 	key := string(from) + method
-	var run func()
-	run = func() {
+	run := func() {
 		e.work.Go(func() {
 			ctx, cancel := context.WithTimeout(e.ctx, m.Timeout)
 			defer cancel()
