@@ -23,13 +23,17 @@ type members struct {
 
 func newMembers(self chain.Peer) *members { return &members{self: self} }
 
-// set replaces all.
+// set replaces all. The sets are in the order in which they rule: a peer that was voted out and in again has two numbers until the second one rules,
+// and until then it speaks by the first.
 func (m *members) set(sets []chain.ValidatorSet) {
 	byPeer, byID := make(map[chain.Peer]chain.ValidatorID), make(map[chain.ValidatorID]chain.Peer)
 	for _, set := range sets {
 		for _, v := range set {
 			p := chain.Peer(v.PublicKey)
-			byPeer[p], byID[v.ID] = v.ID, p
+			byID[v.ID] = p
+			if _, named := byPeer[p]; !named {
+				byPeer[p] = v.ID
+			}
 		}
 	}
 	peers := slices.Sorted(maps.Keys(byPeer))
