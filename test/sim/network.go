@@ -107,7 +107,13 @@ func (n *network) change(i, j int, f func(*condition)) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	f(&n.links[i][j].condition)
+	l := n.links[i][j]
+	before := l.rate
+	f(&l.condition)
+	if l.rate != before {
+		clear(l.free)
+		clear(l.waiting)
+	}
 	n.settle(i, j)
 }
 
@@ -260,6 +266,10 @@ func (n *network) ban(i, j int, d time.Duration) {
 	n.drop(i, j)
 }
 
+// maxBacklog bounds how long a message may wait for a narrow link: a transport gives up a peer that takes nothing for longer, and what was queued
+// does not arrive an hour after the link has become wide again.
+const maxBacklog = 5 * time.Second
+
 // carry puts one message on the link from i to j and runs arrive on j's side for it, or for none or two. limit bounds what may wait on a slow link.
 // It reports false when the queue is full. The caller holds mu.
 func (n *network) carry(i, j int, channel string, size int, limit *p2p.Protocol, arrive func()) bool {
@@ -274,7 +284,7 @@ func (n *network) carry(i, j int, channel string, size int, limit *p2p.Protocol,
 			w = &backlog{clear: now}
 			l.waiting[channel] = w
 		}
-		if limit != nil && (w.messages >= limit.QueueMessages || w.bytes+size > limit.QueueBytes) {
+		if limit != nil && (w.messages >= limit.QueueMessages || w.bytes+size > limit.QueueBytes || w.clear.Sub(now) > maxBacklog) {
 			return false
 		}
 		w.messages++
