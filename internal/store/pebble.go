@@ -31,8 +31,10 @@ func (s *Store) options(mustExist bool) *pebble.Options {
 		Comparer: comparer,
 		// From this version on, the log tells a torn tail from damage, and a table's footer has a checksum.
 		FormatMajorVersion: pebble.FormatTableFormatV6,
-		CacheSize:          s.cfg.BlockCacheBytes,
-		MemTableSize:       s.cfg.MemTableBytes,
+		// Pebble takes what memtables hold out of its cache. Without this, two of them left a small cache no room for blocks at all, and every read of
+		// cold state read a table's whole bloom filter from the disk again.
+		CacheSize:    s.cfg.BlockCacheBytes + 2*int64(s.cfg.MemTableBytes),
+		MemTableSize: s.cfg.MemTableBytes,
 		// Several memtables may wait for one flush: a burst does not stop commits.
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4, // at 2, compactions write a third more; bloom filters keep four runs cheap to read
