@@ -89,7 +89,7 @@ func (x exchange) Report(peer chain.Peer, offence int, why string) {
 
 // certified hands attestation a certificate that catch-up has verified.
 func (p *pipeline) certified(c *chain.Certificate, _ *chain.Header) {
-	if err := p.attest.Certified(c); err != nil {
+	if err := p.attest.Verified(c); err != nil {
 		p.log.Debug("a fetched certificate is not needed", "height", c.Height, "err", err)
 	}
 }
