@@ -22,6 +22,7 @@ func (s *session) tend() {
 	var behind time.Time
 	var behindAt uint64
 	watch := watcher{every: s.e.cfg.requestTimeout() / 4}
+	stand := standstill{since: time.Now(), height: s.height()}
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -51,7 +52,32 @@ func (s *session) tend() {
 			s.askCatchUp(true)
 		}
 		watch.look(s, now)
+		if stand.tooLong(s, now) {
+			s.e.log.Info("no decision for long though transactions wait, beginning again", "height", s.height()+1)
+			s.finish(nil)
+			return
+		}
 	}
+}
+
+// standstill watches how long transactions wait without any decision.
+type standstill struct {
+	since  time.Time
+	height uint64
+}
+
+// tooLong tells that asking for other leaders has not helped. After long faults the library's patience has grown to minutes, and validators may wait in
+// states that no message of the others ends; a new session has neither, and goes on from ledger and journal.
+func (w *standstill) tooLong(s *session, now time.Time) bool {
+	patience := s.e.cfg.requestTimeout()
+	s.mu.Lock()
+	delivers := s.delivers // execution is behind, and its waiting is as it should be
+	s.mu.Unlock()
+	if h := s.height(); delivers || h != w.height || len(s.host.Overdue(patience, 1)) == 0 {
+		w.since, w.height = now, h
+		return false
+	}
+	return now.Sub(w.since) >= max(5*patience, 4*s.e.cfg.viewChangeTimeout())
 }
 
 // repeat sends again what may have been lost.
