@@ -88,8 +88,6 @@ type Config struct {
 	// node still holds it. May be nil.
 	Explain Explain
 	Writes  func(height uint64) (w chain.WriteSet, held bool)
-	// Observe is told how long a block waited, durable, for its certificate. May be nil. Run's goroutine calls it.
-	Observe func(height uint64, waited time.Duration)
 	// Log defaults to discarding.
 	Log *slog.Logger
 }
@@ -106,7 +104,7 @@ type Attester struct {
 	executed  uint64
 	finalized uint64
 	// ready are certificates to be stored, of executed heights.
-	ready    map[uint64]*certified
+	ready    map[uint64]*chain.Certificate
 	diverged *Divergence
 	moved    chan struct{} // closed and replaced when finalized moves
 	evidence map[chain.ValidatorID]*chain.Equivocation
@@ -118,12 +116,6 @@ type Attester struct {
 	still   int
 	turn    int
 	credits map[chain.Peer]int
-}
-
-// certified is a certificate with how long its block has waited for it.
-type certified struct {
-	*chain.Certificate
-	waited time.Duration
 }
 
 type note struct {
@@ -141,7 +133,7 @@ func New(cfg Config) *Attester {
 		cfg.Faulty = func(n int) int { return n - cfg.Quorum(n) }
 	}
 	return &Attester{cfg: cfg, log: cfg.Log, bell: make(chan struct{}, 1), inbox: newInbox(), heights: make(map[uint64]*gathering),
-		executed: cfg.Finalized, finalized: cfg.Finalized, ready: make(map[uint64]*certified), moved: make(chan struct{}),
+		executed: cfg.Finalized, finalized: cfg.Finalized, ready: make(map[uint64]*chain.Certificate), moved: make(chan struct{}),
 		evidence: make(map[chain.ValidatorID]*chain.Equivocation), keys: make(map[string]crypto.PublicKey), credits: make(map[chain.Peer]int),
 		seen: cfg.Finalized}
 }
@@ -187,13 +179,10 @@ func (a *Attester) store(ctx context.Context) error {
 		if c == nil {
 			return nil
 		}
-		if err := a.cfg.Store.PutCertificate(c.Certificate); err != nil {
+		if err := a.cfg.Store.PutCertificate(c); err != nil {
 			return fmt.Errorf("keep certificate %d: %w", c.Height, err)
 		}
 		a.finalize(c.Height)
-		if a.cfg.Observe != nil {
-			a.cfg.Observe(c.Height, c.waited)
-		}
 	}
 }
 
@@ -265,7 +254,7 @@ func (a *Attester) executedHere(height uint64, set chain.ValidatorSet, header cr
 		return false, nil
 	}
 	g := a.gather(height, set)
-	g.ours, g.block, g.at, g.own = header, h.Hash(), time.Now(), own
+	g.ours, g.block, g.own = header, h.Hash(), own
 	if own != nil {
 		g.add(header, own)
 	}

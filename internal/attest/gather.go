@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -22,7 +21,6 @@ type gathering struct {
 
 	ours   crypto.Hash // zero until executed here
 	block  common.Hash
-	at     time.Time // when it was durable here
 	own    *chain.Attestation
 	signed map[crypto.Hash]map[chain.ValidatorID][]byte
 	// spare are signatures that were not worth verifying, the first claim for each validator; looked at when our block turns out another.
@@ -235,7 +233,7 @@ func (a *Attester) settle(height uint64, g *gathering) {
 
 func (a *Attester) certify(height uint64, g *gathering, c *chain.Certificate) {
 	g.done = true
-	a.ready[height] = &certified{c, time.Since(g.at)}
+	a.ready[height] = c
 	a.ring()
 }
 
@@ -259,7 +257,7 @@ const patience = 3
 const handoverPatience = 60
 
 // next is the certificate to store, or the divergence to halt on. Certificates are taken in order of height; see the package comment.
-func (a *Attester) next() (*certified, *Divergence) {
+func (a *Attester) next() (*chain.Certificate, *Divergence) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.diverged != nil {
