@@ -129,11 +129,23 @@ func (nw *network) onSmallDisk(t *testing.T, node int) (mount string) {
 	return mount
 }
 
-// fill leaves 8 MiB of a disk free.
+// fill leaves 8 MiB of a disk free. It asks before each MiB what is left, as the node takes room of the same disk meanwhile, tens of MiB at a time.
 func fill(t *testing.T, mount string) (ballast string) {
-	var st syscall.Statfs_t
-	require.NoError(t, syscall.Statfs(mount, &st))
+	const piece, rest = 1 << 20, 8 << 20
 	ballast = filepath.Join(mount, "ballast")
-	require.NoError(t, os.WriteFile(ballast, make([]byte, int64(st.Bavail)*st.Bsize-8<<20), 0o644))
-	return ballast
+	f, err := os.Create(ballast)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	for zeros := make([]byte, piece); ; {
+		var st syscall.Statfs_t
+		require.NoError(t, syscall.Statfs(mount, &st))
+		if int64(st.Bavail)*st.Bsize < rest+piece {
+			return ballast
+		}
+		_, err := f.Write(zeros)
+		if errors.Is(err, syscall.ENOSPC) {
+			continue // the node was faster
+		}
+		require.NoError(t, err)
+	}
 }
