@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
@@ -245,6 +246,15 @@ func (c *checker) settled(probes []common.Hash) string {
 	return ""
 }
 
+// senderOf is who signed a transaction, by geth's account of it.
+func senderOf(raw []byte) (common.Address, error) {
+	var tx types.Transaction
+	if err := tx.UnmarshalBinary(raw); err != nil {
+		return common.Address{}, err
+	}
+	return types.Sender(types.LatestSignerForChainID(big.NewInt(chainID)), &tx)
+}
+
 // final walks one honest member's whole chain and holds clients' memories, balances and certificates against it. It returns the transactions.
 func (c *checker) final() (txs int) {
 	var reference *member
@@ -255,7 +265,7 @@ func (c *checker) final() (txs int) {
 		}
 	}
 	reference.now.Load().read(func(s *node.Stages) {
-		included := make(map[common.Hash]place)
+		included := make(map[common.Hash]inclusion)
 		for h := uint64(1); h <= s.Store.Head().Number.Uint64(); h++ {
 			b, err := s.Store.Block(h)
 			if err != nil {
@@ -266,7 +276,11 @@ func (c *checker) final() (txs int) {
 				if before, twice := included[tx.Hash()]; twice {
 					c.w.fail("transaction %s is in blocks %d and %d", tx.Hash(), before.height, h)
 				}
-				included[tx.Hash()] = place{h, b.Hash}
+				from, err := senderOf(tx.Raw())
+				if err != nil {
+					c.w.fail("transaction %s in block %d: %v", tx.Hash(), h, err)
+				}
+				included[tx.Hash()] = inclusion{place{h, b.Hash}, from}
 			}
 		}
 		txs = len(included)

@@ -69,14 +69,28 @@ func TestChecksFindWhatIsBroken(t *testing.T) {
 // TestClientsFindWhatIsBroken alters a chain that clients remember. Balances are checked against a node's state by every run of TestSimulation.
 func TestClientsFindWhatIsBroken(t *testing.T) {
 	for name, c := range map[string]struct {
-		alter func(included map[common.Hash]place, a, b *transfer)
+		alter func(w *world, included map[common.Hash]inclusion, a, b *transfer)
 		says  string
 	}{
-		"lost":    {func(in map[common.Hash]place, a, _ *transfer) { delete(in, a.hash) }, "told of transfer"},
-		"moved":   {func(in map[common.Hash]place, a, _ *transfer) { in[a.hash] = place{9, common.Hash{1}} }, "told of transfer"},
-		"both":    {func(in map[common.Hash]place, _, b *transfer) { in[b.hash] = place{3, common.Hash{1}} }, "both transfers"},
-		"foreign": {func(in map[common.Hash]place, _, _ *transfer) { in[common.Hash{7}] = place{3, common.Hash{1}} }, "sent by a client"},
-		"nothing": {func(map[common.Hash]place, *transfer, *transfer) {}, ""},
+		"lost": {func(_ *world, in map[common.Hash]inclusion, a, _ *transfer) { delete(in, a.hash) }, "told of transfer"},
+		"moved": {func(_ *world, in map[common.Hash]inclusion, a, _ *transfer) {
+			in[a.hash] = inclusion{place{9, common.Hash{1}}, a.from.address}
+		}, "told of transfer"},
+		"both": {func(_ *world, in map[common.Hash]inclusion, _, b *transfer) {
+			in[b.hash] = inclusion{place{3, common.Hash{1}}, b.from.address}
+		}, "both transfers"},
+		"foreign": {func(_ *world, in map[common.Hash]inclusion, _, _ *transfer) {
+			in[common.Hash{7}] = inclusion{place: place{3, common.Hash{1}}}
+		}, "not sent by a client"},
+		"forged beside a member who alters": {func(w *world, in map[common.Hash]inclusion, a, _ *transfer) {
+			w.members[0].vice = &vice{kind: alter}
+			in[common.Hash{7}] = inclusion{place{3, common.Hash{1}}, a.from.address}
+		}, "not sent by a client"},
+		"nobody's beside a member who alters": {func(w *world, in map[common.Hash]inclusion, _, _ *transfer) {
+			w.members[0].vice = &vice{kind: alter}
+			in[common.Hash{7}] = inclusion{place{3, common.Hash{1}}, common.Address{9}}
+		}, ""},
+		"nothing": {func(*world, map[common.Hash]inclusion, *transfer, *transfer) {}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -87,8 +101,8 @@ func TestClientsFindWhatIsBroken(t *testing.T) {
 				b := l.sign(l.accounts[0], 6)
 				a.rival, b.rival = b, a
 				a.told = place{3, common.Hash{1}}
-				included := map[common.Hash]place{a.hash: a.told}
-				c.alter(included, a, b)
+				included := map[common.Hash]inclusion{a.hash: {a.told, a.from.address}}
+				c.alter(w, included, a, b)
 				l.compare(included)
 				if c.says == "" {
 					require.NoError(t, w.failed())
