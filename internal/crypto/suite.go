@@ -2,13 +2,14 @@
 //
 // It is the lowest layer of the sentence pool → order → execute → attest → store → serve: every stage may use it, it uses none.
 // A Suite is a value chosen in the genesis and passed through constructors. There is no global suite, no build tag and no
-// question "which suite is this?" outside this folder: children (intl, later gm) implement the contract, cryptotest checks it.
+// question "which suite is this?" outside this folder: children (intl, gm) implement the contract, cryptotest checks it.
 //
 // What a suite does not cover: Ethereum's own Keccak-256 (identifiers, trie, an EVM opcode) and the accounts' secp256k1 signatures,
 // which are part of the transaction format and not of the chain's integrity.
 package crypto
 
 import (
+	"crypto/cipher"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -53,12 +54,17 @@ type PublicKey interface {
 	Verify(msg, sig []byte) error
 }
 
-// PrivateKey signs for a node. Safe for concurrent use.
+// PrivateKey signs for a node. It may live in a device that never gives it away. Safe for concurrent use.
 type PrivateKey interface {
 	Public() PublicKey
+	Sign(msg []byte) ([]byte, error)
+}
+
+// SecretKey is a PrivateKey that this process holds.
+type SecretKey interface {
+	PrivateKey
 	// Bytes is the secret encoding, accepted by Suite.ParsePrivateKey. Callers seal it before it reaches a disk.
 	Bytes() []byte
-	Sign(msg []byte) ([]byte, error)
 }
 
 // Suite is a chain's set of primitives. Implementations are stateless and safe for concurrent use.
@@ -71,11 +77,13 @@ type Suite interface {
 	NewHash() hash.Hash
 
 	// GenerateKey draws a node key from rand.
-	GenerateKey(rand io.Reader) (PrivateKey, error)
-	ParsePrivateKey(b []byte) (PrivateKey, error)
+	GenerateKey(rand io.Reader) (SecretKey, error)
+	ParsePrivateKey(b []byte) (SecretKey, error)
 	// ParsePublicKey refuses bytes that are not a key of this suite (wrong length, point not on the curve).
 	ParsePublicKey(b []byte) (PublicKey, error)
 
+	// AEAD is the suite's authenticated cipher under a KeySize key, with nonces of 12 and tags of 16 bytes. The caller sees that no nonce is used twice.
+	AEAD(key []byte) (cipher.AEAD, error)
 	// Seal encrypts and authenticates plaintext under a KeySize key with a fresh nonce from rand; context is authenticated, not stored.
 	// The result is nonce ‖ ciphertext ‖ tag.
 	Seal(rand io.Reader, key, plaintext, context []byte) ([]byte, error)

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/crypto/gm"
 	"github.com/jialing-chain/jialing/internal/crypto/intl"
 )
 
@@ -19,13 +20,15 @@ type storedKey struct {
 
 // SuiteByName is the one place where a genesis' word becomes a suite.
 func SuiteByName(name string) (crypto.Suite, error) {
-	if name == (intl.Suite{}).Name() {
-		return intl.Suite{}, nil
+	for _, suite := range []crypto.Suite{intl.Suite{}, gm.Suite{}} {
+		if name == suite.Name() {
+			return suite, nil
+		}
 	}
-	return nil, fmt.Errorf("cryptographic suite %q is unknown, use \"intl\"", name)
+	return nil, fmt.Errorf("cryptographic suite %q is unknown, use \"intl\" or \"gm\"", name)
 }
 
-func writeKey(path string, suite crypto.Suite, key crypto.PrivateKey) error {
+func writeKey(path string, suite crypto.Suite, key crypto.SecretKey) error {
 	b, err := json.MarshalIndent(storedKey{suite.Name(), hex.EncodeToString(key.Public().Bytes()), hex.EncodeToString(key.Bytes())}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode node key: %w", err)

@@ -31,7 +31,11 @@ var ErrKeyForm = errors.New("no peer channel for this kind of node key")
 // hostKey is the node key as libp2p has it. It goes by the key's form and not by the suite's name: what has Ed25519's secret and public encoding is
 // an Ed25519 key.
 func hostKey(id Identity) (libp2p.PrivKey, error) {
-	secret, public := id.Key.Bytes(), id.Key.Public().Bytes()
+	held, ok := id.Key.(crypto.SecretKey)
+	if !ok {
+		return nil, fmt.Errorf("%w: it is not held by this process", ErrKeyForm)
+	}
+	secret, public := held.Bytes(), id.Key.Public().Bytes()
 	if len(secret) != ed25519.SeedSize {
 		return nil, fmt.Errorf("%w: suite %s has secret keys of %d bytes", ErrKeyForm, id.Suite.Name(), len(secret))
 	}

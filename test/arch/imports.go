@@ -34,11 +34,17 @@ func rel(path string) string {
 	return short
 }
 
-var stages = []string{"pool", "order", "execute", "attest", "store", "serve", "p2p", "gossip", "catchup", "govern"}
+var stages = []string{"pool", "order", "execute", "attest", "store", "serve", "p2p", "gossip", "catchup", "govern", "keys", "pki"}
 
 // parts are children that belong to their parent rather than plug into it: the parent imports them.
 var parts = map[string]string{
-	"internal/store/mpt": "the state commitment is one of the store's own data structures",
+	"internal/store/mpt":   "the state commitment is one of the store's own data structures",
+	"internal/store/vault": "the encryption of the store's files",
+}
+
+// primitives are parts of formats that do not depend on the chain's suite: everybody may import them.
+var primitives = map[string]string{
+	"internal/crypto/sm2": "a transaction may be signed with SM2 on any chain, as with secp256k1",
 }
 
 // layer is a package's height: cmd > node > stages > chain > crypto. Tests and tools outside (test, bench) stand above all.
@@ -151,7 +157,7 @@ func isClientSide(short string) bool {
 
 // forbiddenLayer: only downwards, no siblings, no parent on its plug-ins.
 func forbiddenLayer(from, to string) string {
-	if isClientSide(to) {
+	if isClientSide(to) || primitives[to] != "" && layer(from) >= layer(to) {
 		return ""
 	}
 	if family(from) != family(to) {

@@ -42,7 +42,7 @@ func (Suite) Sum(parts ...[]byte) (out crypto.Hash) {
 func (Suite) NewHash() hash.Hash { return sha256.New() }
 
 // GenerateKey draws an Ed25519 key.
-func (Suite) GenerateKey(rand io.Reader) (crypto.PrivateKey, error) {
+func (Suite) GenerateKey(rand io.Reader) (crypto.SecretKey, error) {
 	// The seed is read here rather than in ed25519.GenerateKey so that the same reader gives the same key.
 	seed := make([]byte, ed25519.SeedSize)
 	if _, err := io.ReadFull(rand, seed); err != nil {
@@ -52,7 +52,7 @@ func (Suite) GenerateKey(rand io.Reader) (crypto.PrivateKey, error) {
 }
 
 // ParsePrivateKey takes the 32-byte seed of RFC 8032.
-func (Suite) ParsePrivateKey(b []byte) (crypto.PrivateKey, error) {
+func (Suite) ParsePrivateKey(b []byte) (crypto.SecretKey, error) {
 	if len(b) != ed25519.SeedSize {
 		return nil, fmt.Errorf("ed25519 private key must be %d bytes, got %d", ed25519.SeedSize, len(b))
 	}
@@ -67,33 +67,26 @@ func (Suite) ParsePublicKey(b []byte) (crypto.PublicKey, error) {
 	return publicKey(append([]byte(nil), b...)), nil
 }
 
-// Seal is AES-256-GCM with a random 12-byte nonce.
-func (Suite) Seal(rand io.Reader, key, plaintext, context []byte) ([]byte, error) {
-	aead, err := newAEAD(key)
+// AEAD is AES-256-GCM.
+func (Suite) AEAD(key []byte) (cipher.AEAD, error) {
+	if len(key) != 32 {
+		return nil, fmt.Errorf("aes-256-gcm key must be 32 bytes, got %d", len(key))
+	}
+	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("aes-256-gcm: %w", err)
 	}
-	out := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plaintext)+aead.Overhead())
-	if _, err := io.ReadFull(rand, out); err != nil {
-		return nil, fmt.Errorf("seal: draw nonce: %w", err)
-	}
-	return aead.Seal(out, out, plaintext, context), nil
+	return cipher.NewGCM(block)
+}
+
+// Seal is AES-256-GCM with a random 12-byte nonce.
+func (s Suite) Seal(rand io.Reader, key, plaintext, context []byte) ([]byte, error) {
+	return crypto.Seal(s, rand, key, plaintext, context)
 }
 
 // Open reverses Seal.
-func (Suite) Open(key, sealed, context []byte) ([]byte, error) {
-	aead, err := newAEAD(key)
-	if err != nil {
-		return nil, err
-	}
-	if len(sealed) < aead.NonceSize() {
-		return nil, crypto.ErrSealed
-	}
-	out, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], context)
-	if err != nil {
-		return nil, crypto.ErrSealed
-	}
-	return out, nil
+func (s Suite) Open(key, sealed, context []byte) ([]byte, error) {
+	return crypto.Open(s, key, sealed, context)
 }
 
 // KeySize is 32 bytes.
@@ -116,15 +109,4 @@ func (k privateKey) Bytes() []byte { return ed25519.PrivateKey(k).Seed() }
 
 func (k privateKey) Sign(msg []byte) ([]byte, error) {
 	return ed25519.Sign(ed25519.PrivateKey(k), msg), nil
-}
-
-func newAEAD(key []byte) (cipher.AEAD, error) {
-	if len(key) != 32 {
-		return nil, fmt.Errorf("aes-256-gcm key must be 32 bytes, got %d", len(key))
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("aes-256-gcm: %w", err)
-	}
-	return cipher.NewGCM(block)
 }
