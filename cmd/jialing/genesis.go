@@ -59,7 +59,7 @@ var (
 )
 
 // buildGenesis makes a chain of one validator, whose key it draws, and lists the accounts that --dev funds.
-func buildGenesis(f *genesisFlags) (*chain.Genesis, crypto.PrivateKey, []*client.Secp256k1, error) {
+func buildGenesis(f *genesisFlags) (*chain.Genesis, crypto.SecretKey, []*client.Secp256k1, error) {
 	suite, err := node.SuiteByName(defaultSuite)
 	if err != nil {
 		return nil, nil, nil, err

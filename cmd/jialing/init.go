@@ -59,7 +59,7 @@ the key of one of its validators.`,
 }
 
 // newChain makes a genesis from the flags, or reads the one to join.
-func newChain(cmd *cobra.Command, f *genesisFlags, genesis, keyFile string) (*chain.Genesis, crypto.PrivateKey, []*client.Secp256k1, error) {
+func newChain(cmd *cobra.Command, f *genesisFlags, genesis, keyFile string) (*chain.Genesis, crypto.SecretKey, []*client.Secp256k1, error) {
 	if genesis == "" {
 		if keyFile != "" {
 			return nil, nil, nil, usagef("--node-key belongs to --genesis; a new chain draws its own key")

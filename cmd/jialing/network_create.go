@@ -80,7 +80,7 @@ exist.`,
 // founder is a validator in the making.
 type founder struct {
 	plannedNode
-	key     crypto.PrivateKey
+	key     crypto.SecretKey
 	address common.Address
 	// account is nil where --accounts brought the address.
 	account *client.Secp256k1

@@ -19,7 +19,7 @@ var (
 )
 
 // Init makes a node's folder with the default configuration. See InitConfig.
-func Init(dir string, g *chain.Genesis, key crypto.PrivateKey) error {
+func Init(dir string, g *chain.Genesis, key crypto.SecretKey) error {
 	cfg := DefaultConfig()
 	cfg.Dir = dir
 	return InitConfig(cfg, g, key)
@@ -27,7 +27,7 @@ func Init(dir string, g *chain.Genesis, key crypto.PrivateKey) error {
 
 // InitConfig makes the node's folder cfg.Dir: genesis.json, node.toml, node.key (mode 0600) and the ledger with block 0. It overwrites nothing: a
 // folder that holds a node is ErrAlreadyInitialised. key may be a validator's or belong to none (a node that only follows).
-func InitConfig(cfg Config, g *chain.Genesis, key crypto.PrivateKey) error {
+func InitConfig(cfg Config, g *chain.Genesis, key crypto.SecretKey) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}

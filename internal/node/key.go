@@ -48,7 +48,7 @@ func writeKey(path string, suite crypto.Suite, key crypto.SecretKey) error {
 }
 
 // ReadKey reads a node.key file: a key of that suite whose public half matches.
-func ReadKey(path string, suite crypto.Suite) (crypto.PrivateKey, error) {
+func ReadKey(path string, suite crypto.Suite) (crypto.SecretKey, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read node key: %w", err)
