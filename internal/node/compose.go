@@ -134,7 +134,7 @@ func (n *Node) newOrder(p *pipeline) error {
 // newExchange makes what brings transactions and decisions from other nodes.
 func (n *Node) newExchange(p *pipeline) (err error) {
 	peers := exchange{p.network}
-	p.gossip, err = gossip.New(n.cfg.Gossip, gossip.Deps{Network: peers, Pool: p.pool, Blocks: p.store, Verifier: chain.NewVerifier(n.genesis),
+	p.gossip, err = gossip.New(n.cfg.Gossip, gossip.Deps{Network: peers, Pool: known{p.pool, p}, Blocks: p.store, Verifier: chain.NewVerifier(n.genesis),
 		Full: func(err error) bool { return errors.Is(err, pool.ErrFull) || errors.Is(err, pool.ErrAccountLimit) }, Log: n.log})
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/order"
 	"github.com/jialing-chain/jialing/internal/p2p"
+	"github.com/jialing-chain/jialing/internal/pool"
 )
 
 // link gives what peers send to the stages that it is for.
@@ -38,6 +39,17 @@ func (p *pipeline) link() {
 			p.attest.Joined(peer)
 		}
 	})
+}
+
+// known is the pool as gossip serves it: with the transactions of proposals that this node has agreed to and the pool has let go of. Safe for
+// concurrent use, once the pipeline is composed.
+type known struct {
+	*pool.Pool
+	p *pipeline
+}
+
+func (k known) Bodies(hashes []common.Hash) (chain.Txs, []common.Hash) {
+	return k.p.order.Bodies(hashes)
 }
 
 // orderLinks is the network as the order stage sees it: validators by number. Safe for concurrent use.

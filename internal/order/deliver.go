@@ -73,30 +73,47 @@ func (d *Driver) again(dec *chain.Decision) error {
 	return nil
 }
 
-// bodies collects the decision's transactions: from its proposal, else from the pool, and from the peers where that lacks some.
+// Bodies returns the transactions of these hashes from the pool and from the proposals that this node has agreed to, nil in the places of the missing
+// ones, and lists those. Safe for concurrent use.
+func (d *Driver) Bodies(hashes []common.Hash) (txs chain.Txs, missing []common.Hash) {
+	txs, missing = d.node.Pool.Bodies(hashes)
+	if len(missing) > 0 {
+		missing = d.held.fill(txs, hashes)
+	}
+	return txs, missing
+}
+
+// bodies collects the decision's transactions: from its proposal, else from the pool, and from the peers where that lacks some. A quorum has agreed to
+// have them, so it asks until they are here: without them this node cannot go on, and with a new start it could not either.
 func (d *Driver) bodies(ctx context.Context, dec *chain.Decision) (chain.Txs, error) {
 	if txs := d.held.find(dec.Txs); txs != nil {
 		return txs, nil
 	}
-	txs, missing := d.node.Pool.Bodies(dec.Txs)
+	txs, missing := d.Bodies(dec.Txs)
 	if len(missing) == 0 {
 		return txs, nil
 	}
-	lacks := fmt.Errorf("%w: height %d: %d of %d, the first is %s", ErrMissing, dec.Height, len(missing), len(dec.Txs), missing[0])
 	if d.node.Network == nil {
-		return nil, lacks
+		return nil, fmt.Errorf("%w: height %d: %d of %d, the first is %s", ErrMissing, dec.Height, len(missing), len(dec.Txs), missing[0])
 	}
 	d.node.Log.Info("order: fetching transactions of a decision", "height", dec.Height, "count", len(missing))
-	fetchCtx, cancel := context.WithTimeout(ctx, d.cfg.FetchWait)
-	defer cancel()
-	got, err := d.fetch(fetchCtx, dec.Proposer, missing)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", lacks, err)
+	for {
+		fetchCtx, cancel := context.WithTimeout(ctx, d.cfg.FetchWait)
+		got, err := d.fetch(fetchCtx, dec.Proposer, missing)
+		lack := fillIn(txs, dec.Txs, got)
+		if lack > 0 {
+			<-fetchCtx.Done() // peers that answer at once are not asked more often
+			lack = len(d.held.fill(txs, dec.Txs))
+		}
+		cancel()
+		switch {
+		case lack == 0:
+			return txs, nil
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("%w: height %d: %d of %d: %w", ErrMissing, dec.Height, lack, len(dec.Txs), ctx.Err())
+		}
+		d.node.Log.Warn("no peer has the transactions of a decision, asking again", "height", dec.Height, "count", lack, "err", err)
 	}
-	if lack := fillIn(txs, dec.Txs, got); lack > 0 {
-		return nil, fmt.Errorf("%w: no peer has %d of them", lacks, lack)
-	}
-	return txs, nil
 }
 
 // fetch asks the peers, the proposer first, and returns what they have of hashes.

@@ -48,10 +48,15 @@ type Pool interface {
 	Notify() <-chan struct{}
 }
 
-// Ledger keeps decisions. Called by one goroutine at a time.
+// Ledger keeps decisions. Called by one goroutine at a time, where nothing else is said.
 type Ledger interface {
 	// AppendDecision makes d and its transactions durable; d follows the last one.
 	AppendDecision(ctx context.Context, d *chain.Decision, txs chain.Txs) error
+	// KeepProposal remembers the transactions of a proposal across a crash, from the engine's next entry in its journal at the latest until the next decision.
+	// Safe for concurrent use.
+	KeepProposal(txs chain.Txs) error
+	// KeptProposals are those that are remembered, oldest first.
+	KeptProposals() ([]chain.Txs, error)
 	// LastDecision is nil before the first.
 	LastDecision() (*chain.Decision, error)
 	Decision(height uint64) (*chain.Decision, chain.Txs, error)
@@ -91,7 +96,7 @@ type Config struct {
 	Pipeline int `toml:"pipeline"`
 	// VerifyWait is how long Verify waits for transactions on their way: longer holds up the engine's view, shorter refuses good proposals.
 	VerifyWait time.Duration `toml:"verify_wait"`
-	// FetchWait is how long Deliver tries to get a decided transaction from the peers before the node gives up and says so.
+	// FetchWait is how long Deliver tries to get a decided transaction from the peers before it says so and begins again.
 	FetchWait time.Duration `toml:"fetch_wait"`
 }
 
@@ -189,6 +194,13 @@ func NewDriver(cfg Config, n Node) (*Driver, error) {
 	d.set.Store(&set)
 	if last != nil {
 		d.last.Store(d.tip(last))
+	}
+	promised, err := n.Ledger.KeptProposals()
+	if err != nil {
+		return nil, fmt.Errorf("order: read the kept proposals: %w", err)
+	}
+	for _, txs := range promised {
+		d.held.keep(txs)
 	}
 	return d, nil
 }

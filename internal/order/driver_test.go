@@ -276,36 +276,81 @@ func (p *peers) Fetch(ctx context.Context, from order.PeerID, hashes []common.Ha
 
 func TestDeliverFetchesMissing(t *testing.T) {
 	a, b, c := ordertest.Tx(1), ordertest.Tx(2), ordertest.Tx(3)
-	down := errors.New("all peers are down")
 	for name, x := range map[string]struct {
 		net  *peers
 		want error
 	}{
 		"found":         {&peers{has: map[common.Hash]*chain.Tx{a.Hash(): a, c.Hash(): c}}, nil},
 		"not found":     {&peers{has: map[common.Hash]*chain.Tx{a.Hash(): a}}, order.ErrMissing},
-		"down":          {&peers{err: down}, down},
+		"down":          {&peers{err: errors.New("all peers are down")}, order.ErrMissing},
 		"wrong number":  {&peers{answer: func(chain.Txs) chain.Txs { return nil }}, order.ErrMissing},
 		"another":       {&peers{answer: func(chain.Txs) chain.Txs { return chain.Txs{ordertest.Tx(9), a} }}, order.ErrMissing},
 		"without peers": {nil, order.ErrMissing},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, func(r *rig) {
-				if x.net != nil {
-					r.node.Network = x.net
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(r *rig) {
+					if x.net != nil {
+						r.node.Network = x.net
+					}
+				})
+				r.pool.Add(b)
+				ctx, cancel := context.WithTimeout(context.Background(), 5*r.cfg.FetchWait/2)
+				defer cancel()
+				_, err := r.Deliver(ctx, r.first(a, b, c).Decide(nil))
+				if x.want != nil {
+					require.ErrorIs(t, err, x.want)
+					require.Zero(t, r.ledger.Height())
+					if x.net != nil {
+						require.Equal(t, 3*2, x.net.asked, "three times, only what is missing")
+					}
+					return
 				}
+				require.NoError(t, err)
+				require.Equal(t, 2, x.net.asked, "only what is missing")
+				require.Equal(t, hashes(a, b, c), (<-r.Work()).Txs.Hashes())
 			})
-			r.pool.Add(b)
-			_, err := r.Deliver(context.Background(), r.first(a, b, c).Decide(nil))
-			if x.want != nil {
-				require.ErrorIs(t, err, x.want)
-				require.Zero(t, r.ledger.Height())
-				return
-			}
-			require.NoError(t, err)
-			require.Equal(t, 2, x.net.asked, "only what is missing")
-			require.Equal(t, hashes(a, b, c), (<-r.Work()).Txs.Hashes())
 		})
 	}
+}
+
+// forgetful keeps no proposals.
+type forgetful struct {
+	*ordertest.Ledger
+	why error
+}
+
+func (f forgetful) KeepProposal(chain.Txs) error { return f.why }
+
+// TestTransactionsOfAProposalOutliveACrash agrees to a proposal whose transactions the pool then loses, with the process or without: whoever asks gets them,
+// and the decision needs no peer.
+func TestTransactionsOfAProposalOutliveACrash(t *testing.T) {
+	a, b := ordertest.Tx(1), ordertest.Tx(2)
+	net := &peers{}
+	r := newRig(t, func(r *rig) { r.node.Network = net })
+	r.pool.Add(a, b)
+	proposal := r.first(a, b)
+	require.NoError(t, r.Verify(context.Background(), proposal))
+	r.pool.Forget(a.Hash(), b.Hash())
+	unknown := ordertest.Tx(3).Hash()
+	for range 2 {
+		txs, missing := r.Bodies([]common.Hash{b.Hash(), unknown, a.Hash()})
+		require.Equal(t, chain.Txs{b, nil, a}, txs)
+		require.Equal(t, []common.Hash{unknown}, missing)
+		before := r
+		r = newRig(t, func(r *rig) { r.node.Network, r.ledger = net, before.ledger; r.node.Ledger = before.ledger })
+	}
+	_, err := r.Deliver(context.Background(), proposal.Decide(nil))
+	require.NoError(t, err)
+	require.Zero(t, net.asked)
+	kept, err := r.ledger.KeptProposals()
+	require.NoError(t, err)
+	require.Empty(t, kept, "decided: the ledger has them")
+
+	failed := errors.New("disk failed")
+	r = newRig(t, func(r *rig) { r.node.Network, r.node.Ledger = net, forgetful{r.ledger, failed} })
+	r.pool.Add(a, b)
+	require.ErrorIs(t, r.Verify(context.Background(), r.first(a, b)), failed, "no vote for what would be lost")
 }
 
 func TestSignaturesAreForOneChain(t *testing.T) {

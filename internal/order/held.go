@@ -11,7 +11,7 @@ import (
 // maxHeld bounds the proposals whose transactions are held: the one in flight and those of the views before it. Each is as large as a block.
 const maxHeld = 4
 
-// held keeps the transactions of the newest proposals that this node built or verified. The pool may let go of a transaction between its
+// held keeps the transactions of the newest proposals that this node built or verified, also in a former life. The pool may let go of a transaction between its
 // proposal and its decision (a sender replaces it, a block makes it unpayable), and a decision whose transactions nobody has would stop the
 // chain. Safe for concurrent use.
 type held struct {
@@ -38,6 +38,32 @@ func (h *held) find(hashes []common.Hash) chain.Txs {
 		}
 	}
 	return nil
+}
+
+// fill puts what any held proposal has into the empty places of txs, whose hashes are given, and lists the hashes of those that stay empty.
+func (h *held) fill(txs chain.Txs, hashes []common.Hash) (missing []common.Hash) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	lack := make(map[common.Hash]int)
+	for i, tx := range txs {
+		if tx == nil {
+			lack[hashes[i]] = i
+		}
+	}
+	for _, set := range h.sets {
+		for _, tx := range set {
+			if i, ok := lack[tx.Hash()]; ok {
+				txs[i] = tx
+				delete(lack, tx.Hash())
+			}
+		}
+	}
+	for i, tx := range txs {
+		if tx == nil {
+			missing = append(missing, hashes[i])
+		}
+	}
+	return missing
 }
 
 // clear forgets all: their height is decided.

@@ -33,7 +33,9 @@ func (d *Driver) Build(ctx context.Context, parent *chain.Decision) (*Proposal, 
 		txs = slices.DeleteFunc(txs, func(tx *chain.Tx) bool { return tx == nil })
 	}
 	p.Txs = txs.Hashes()
-	d.held.keep(txs)
+	if err := d.keep(txs); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -111,7 +113,19 @@ func (d *Driver) Verify(ctx context.Context, p *Proposal) error {
 	if gas > d.node.Genesis.GasLimit {
 		return refuse("%d gas, at most %d", gas, d.node.Genesis.GasLimit)
 	}
+	return d.keep(txs)
+}
+
+// keep holds the transactions of a proposal until it is decided, in a crash too where others may decide on it: they count on every validator that has
+// agreed to have them.
+func (d *Driver) keep(txs chain.Txs) error {
 	d.held.keep(txs)
+	if len(txs) == 0 || d.node.Network == nil {
+		return nil
+	}
+	if err := d.node.Ledger.KeepProposal(txs); err != nil {
+		return fmt.Errorf("order: %w", err)
+	}
 	return nil
 }
 

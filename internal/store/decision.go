@@ -48,9 +48,11 @@ func (s *Store) AppendDecision(ctx context.Context, d *chain.Decision, txs chain
 	b := s.newBatch(size + 4096)
 	defer b.close()
 	writeDecision(b, d, txs, next.hash)
+	forgotten := s.forgetKept(b)
 	if err := s.apply(b, pebble.Sync); err != nil {
 		return fmt.Errorf("append decision %d: %w", d.Height, err)
 	}
+	s.kept = forgotten
 	s.decided.Store(next)
 	s.anchor.raise(s.Head().Number.Uint64(), d.Height)
 	return nil

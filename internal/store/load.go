@@ -91,7 +91,7 @@ func (s *Store) loadDecided(head uint64) error {
 		}
 	}
 	s.decided.Store(d)
-	return nil
+	return s.openKept()
 }
 
 // hasDecision checks that the decision at height is there under its hash.

@@ -61,6 +61,8 @@ const (
 	tableImport byte = 'p'
 	// tableEngineLog: number(8), from 1 on → what the consensus engine must not forget (enginelog.go).
 	tableEngineLog byte = 'j'
+	// tableKept: number(8) → the transactions of a proposal that this node has agreed to and that is not decided (kept.go).
+	tableKept byte = 'k'
 )
 
 // tables names the tables for people, in the order in which Usage lists them.
@@ -72,7 +74,7 @@ var tables = []struct {
 	{tableDiffs, "history"}, {tableChanges, "history index"}, {tableDecisions, "decisions"}, {tableBodies, "transactions"}, {tableHeaders, "headers"},
 	{tableHashes, "block index"}, {tableExclusions, "exclusions"}, {tableReceipts, "receipts"}, {tableTxs, "transaction index"},
 	{tableLogs, "log index"}, {tableAttestations, "attestations"}, {tableCertificates, "certificates"}, {tableSets, "validator sets"}, {tableEpochs, "epochs"},
-	{tableEngineLog, "engine log"}, {tableImport, "import"}, {tableMeta, "meta"},
+	{tableEngineLog, "engine log"}, {tableKept, "kept proposals"}, {tableImport, "import"}, {tableMeta, "meta"},
 }
 
 // Names in tableMeta.

@@ -54,7 +54,10 @@ type Store struct {
 	first atomic.Uint64
 	holds holds
 
-	decisionMu    sync.Mutex
+	// decisionMu makes decisions follow each other; it guards kept.
+	decisionMu sync.Mutex
+	kept       kept
+
 	certificateMu sync.Mutex
 	pruneMu       sync.Mutex
 

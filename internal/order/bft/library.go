@@ -13,6 +13,7 @@ import (
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/order"
 )
 
 // errOver is what callbacks answer after the end of the session.
@@ -81,8 +82,12 @@ func (s *session) VerifyProposal(p types.Proposal) ([]types.RequestInfo, error) 
 		return nil, errors.New("an empty proposal, and no heartbeat is due")
 	}
 	if err := s.host.Verify(s.ctx, b.Proposal); err != nil {
-		if s.ctx.Err() == nil {
+		switch {
+		case s.ctx.Err() != nil:
+		case errors.Is(err, order.ErrProposal):
 			s.e.log.Info("refusing a proposal", "height", b.Height, "view", md.ViewId, "leader", b.Proposer, "err", err)
+		default: // it cannot be kept: the ledger has failed
+			s.finish(err)
 		}
 		return nil, err
 	}

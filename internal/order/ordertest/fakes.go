@@ -185,6 +185,7 @@ type Ledger struct {
 	mu        sync.Mutex
 	decisions []*chain.Decision
 	txs       []chain.Txs
+	kept      []chain.Txs
 	fail      error
 	delay     time.Duration
 }
@@ -245,8 +246,23 @@ func (l *Ledger) AppendDecision(ctx context.Context, d *chain.Decision, txs chai
 			return errors.New("transactions are not the decision's")
 		}
 	}
-	l.decisions, l.txs = append(l.decisions, d), append(l.txs, txs)
+	l.decisions, l.txs, l.kept = append(l.decisions, d), append(l.txs, txs), nil
 	return nil
+}
+
+// KeepProposal implements order.Ledger.
+func (l *Ledger) KeepProposal(txs chain.Txs) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kept = append(l.kept, txs)
+	return nil
+}
+
+// KeptProposals implements order.Ledger.
+func (l *Ledger) KeptProposals() ([]chain.Txs, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.kept), nil
 }
 
 // LastDecision implements order.Ledger.
