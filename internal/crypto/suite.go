@@ -91,4 +91,6 @@ type Suite interface {
 	Open(key, sealed, context []byte) ([]byte, error)
 	// KeySize is the length in bytes of Seal's keys.
 	KeySize() int
+
+	Certificates
 }

@@ -19,6 +19,8 @@ func Run(t *testing.T, suite crypto.Suite) {
 	t.Run("sign", func(t *testing.T) { testSign(t, suite) })
 	t.Run("keys", func(t *testing.T) { testKeys(t, suite) })
 	t.Run("seal", func(t *testing.T) { testSeal(t, suite) })
+	t.Run("certificates", func(t *testing.T) { testCertificates(t, suite) })
+	t.Run("requests", func(t *testing.T) { testRequests(t, suite) })
 }
 
 func testHash(t *testing.T, suite crypto.Suite) {
