@@ -83,7 +83,7 @@ type Genesis struct {
 	Consensus Consensus `json:"consensus"`
 	// Validators is sorted by id.
 	Validators []GenesisValidator `json:"validators"`
-	// Transactions lists the accepted kinds of signature.
+	// Transactions lists the accepted kinds of signature, one or more, each once; their order means nothing.
 	Transactions []TxKind `json:"transactions"`
 	Fees         Fees     `json:"fees"`
 	// GasLimit bounds the gas of one block.
@@ -209,11 +209,11 @@ func (g *Genesis) Validate() error {
 	case g.GasLimit > 1<<40:
 		return bad("gasLimit", "%d is above 2^40", g.GasLimit)
 	case len(g.Transactions) == 0:
-		return bad("transactions", "lists no kind, so no transaction could ever be sent; use [\"secp256k1\"]")
+		return bad("transactions", "lists no kind, so no transaction could ever be sent; use [\"secp256k1\"], [\"sm2\"] or both")
 	}
 	for i, k := range g.Transactions {
-		if k != Secp256k1 {
-			return bad("transactions", "%q is unknown, use \"secp256k1\"", k)
+		if !slices.Contains(TxKinds, k) {
+			return bad("transactions", "%q is unknown, use \"secp256k1\" or \"sm2\"", k)
 		}
 		if slices.Contains(g.Transactions[:i], k) {
 			return bad("transactions", "%q is there twice", k)

@@ -102,6 +102,8 @@ func TestGenesisFaultsNameTheField(t *testing.T) {
 		{"transactions", func(g *chain.Genesis) { g.Transactions = nil }},
 		{"transactions", func(g *chain.Genesis) { g.Transactions = []chain.TxKind{"ed25519"} }},
 		{"transactions", func(g *chain.Genesis) { g.Transactions = []chain.TxKind{chain.Secp256k1, chain.Secp256k1} }},
+		{"transactions", func(g *chain.Genesis) { g.Transactions = []chain.TxKind{chain.SM2, chain.Secp256k1, chain.SM2} }},
+		{"transactions", func(g *chain.Genesis) { g.Transactions = []chain.TxKind{"SM2"} }},
 		{"consensus.engine", func(g *chain.Genesis) { g.Consensus.Engine = "dice" }},
 		{"consensus.maxBlockTxs", func(g *chain.Genesis) { g.Consensus.MaxBlockTxs = 0 }},
 		{"consensus.maxBlockTxs", func(g *chain.Genesis) { g.Consensus.MaxBlockTxs = chain.MaxDecisionTxs + 1 }},
@@ -246,5 +248,15 @@ func BenchmarkParseGenesis(b *testing.B) {
 		if _, err := chain.ParseGenesis(file); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestGenesisTransactions(t *testing.T) {
+	for _, kinds := range [][]chain.TxKind{{chain.Secp256k1}, {chain.SM2}, {chain.Secp256k1, chain.SM2}, {chain.SM2, chain.Secp256k1}} {
+		g := testGenesis()
+		g.Transactions = kinds
+		back, err := chain.ParseGenesis(g.Encode())
+		require.NoError(t, err)
+		require.Equal(t, kinds, back.Transactions)
 	}
 }

@@ -21,13 +21,23 @@ const (
 	DynamicFeeTxType = types.DynamicFeeTxType
 	BlobTxType       = types.BlobTxType
 	SetCodeTxType    = types.SetCodeTxType
+	// SM2TxType is ours: the fields of type 2, then the public key, r and s of an SM2 signature over them.
+	SM2TxType = 0x50
 )
 
 // TxKind is a way to sign a transaction; the genesis lists the kinds that a chain accepts.
 type TxKind string
 
-// Secp256k1 is Ethereum's signature, transaction types 0, 1, 2 and 4.
-const Secp256k1 TxKind = "secp256k1"
+// The kinds.
+const (
+	// Secp256k1 is Ethereum's signature, transaction types 0, 1, 2 and 4.
+	Secp256k1 TxKind = "secp256k1"
+	// SM2 is GB/T 32918.2's signature, transaction type 0x50.
+	SM2 TxKind = "sm2"
+)
+
+// TxKinds are all kinds that there are.
+var TxKinds = []TxKind{Secp256k1, SM2}
 
 // Errors of decoding and verification. The texts are the ones that Ethereum's clients know.
 var (
@@ -58,6 +68,8 @@ type Tx struct {
 	nonce, gas uint64
 	to         common.Address
 	data       []byte
+	// publicKey is the sender's, X ‖ Y, in a transaction of type 0x50, and otherwise nil.
+	publicKey []byte
 	// signed are the encoded fields before the signature: what the signature's hash covers.
 	signed         []byte
 	accessList     types.AccessList
@@ -108,7 +120,16 @@ func (tx *Tx) Verified() bool { return tx.verified }
 func (tx *Tx) Type() uint8 { return tx.typ }
 
 // Kind is the way it is signed.
-func (tx *Tx) Kind() TxKind { return Secp256k1 }
+func (tx *Tx) Kind() TxKind {
+	if tx.typ == SM2TxType {
+		return SM2
+	}
+	return Secp256k1
+}
+
+// PublicKey is the key that a transaction of kind SM2 carries, X ‖ Y, 64 bytes: Z hashes it, so it cannot be recovered from the signature. nil for
+// the other kind. Before Verify it is what somebody claims.
+func (tx *Tx) PublicKey() []byte { return tx.publicKey }
 
 // Nonce is the sender's nonce that the transaction takes.
 func (tx *Tx) Nonce() uint64 { return tx.nonce }
@@ -145,7 +166,7 @@ func (tx *Tx) Authorizations() []types.SetCodeAuthorization { return tx.authoriz
 // ChainID is the chain that it is signed for; 0 for an unprotected one.
 func (tx *Tx) ChainID() *big.Int { return tx.chainID.ToBig() }
 
-// Signature is v, r, s as JSON-RPC shows them (v is the y parity above type 0).
+// Signature is v, r, s as JSON-RPC shows them (v is the y parity above type 0, and 0 for kind SM2, which has none).
 func (tx *Tx) Signature() (v, r, s *big.Int) { return tx.v.ToBig(), tx.r.ToBig(), tx.s.ToBig() }
 
 // Cost is the most that the transaction can take from its sender in wei: value + gas × fee cap. ok is false when that exceeds 256 bits.

@@ -85,3 +85,22 @@ func testKey(i byte) *ecdsa.PrivateKey {
 	}
 	return key
 }
+
+// BenchmarkDecodeVerifySM2 is the yardstick of kind SM2.
+func BenchmarkDecodeVerifySM2(b *testing.B) {
+	raws := make([][]byte, 256)
+	for i := range raws {
+		raws[i] = plainTransfer().sign(b, testSM2Key(b, byte(i)), testSM2ID).raw(b)
+	}
+	v := chain.NewVerifier(bothKinds())
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		tx, err := chain.DecodeTx(raws[i%len(raws)])
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := v.Verify(tx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -37,6 +37,10 @@ type tests interface {
 // requireSameVerdict decodes and verifies raw here and by geth.
 func requireSameVerdict(t tests, raw []byte) {
 	t.Helper()
+	if len(raw) > 0 && raw[0] == chain.SM2TxType {
+		requireSameSM2Verdict(t, raw)
+		return
+	}
 	want, wantErr := gethDecode(raw)
 	tx, err := chain.DecodeTx(raw)
 	if wantErr != nil {

@@ -67,7 +67,7 @@ func TestEqualsGeth(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, sender, tx.Sender())
 
-		again, err := chain.DecodeVerifiedTx(tx.Raw(), sender)
+		again, err := chain.RestoreTx(tx.Raw(), sender)
 		require.NoError(t, err)
 		require.Equal(t, tx, again)
 	})
@@ -124,7 +124,8 @@ func TestRefusedTxs(t *testing.T) {
 		"blob":                     {blob, chain.ErrBlobTx, ""},
 		"unknown type":             {[]byte{5, 0xc0}, chain.ErrTxType, "0x05"},
 		"type 0 in an envelope":    {append([]byte{0}, good[1:]...), chain.ErrTxType, "0x00"},
-		"type 0x50":                {[]byte{0x50, 0xc0}, chain.ErrTxType, "0x50"},
+		"type 0x50":                {[]byte{0x50, 0xc0}, chain.ErrTxEncoding, "chainId"},
+		"type 0x51":                {[]byte{0x51, 0xc0}, chain.ErrTxType, "0x51"},
 		"a string, not a list":     {[]byte{0x83, 1, 2, 3}, nil, "expected List"},
 		"typed string, not a list": {[]byte{2, 0x83, 1, 2, 3}, nil, "expected List"},
 		"empty list":               {[]byte{0xc0}, nil, "nonce"},

@@ -8,13 +8,16 @@ import (
 	gethcrypto "github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
 	"github.com/holiman/uint256"
+
+	"github.com/jialing-chain/jialing/internal/crypto/sm2"
 )
 
 // DecodeTx decodes the canonical form of a transaction (RLP for type 0, type byte ‖ RLP above). It keeps raw. The sender is unknown
 // until Verify.
 //
 // It reads the fields itself, in one pass and without reflection, because decoding stands on the path of every transaction; it accepts
-// exactly what geth's decoder accepts, of the types that the platform carries (FuzzDecodeTx holds it to that).
+// exactly what geth's decoder accepts, of the types that the platform carries (FuzzDecodeTx holds it to that), and type 0x50 as geth's RLP would
+// decode it from a plain struct (FuzzDecodeSM2Tx).
 func DecodeTx(raw []byte) (*Tx, error) {
 	if len(raw) > MaxTxSize {
 		return nil, ErrTxTooLarge
@@ -24,7 +27,7 @@ func DecodeTx(raw []byte) (*Tx, error) {
 	if len(raw) > 0 && raw[0] < 0x80 {
 		tx.typ, body = raw[0], raw[1:]
 		switch tx.typ {
-		case AccessListTxType, DynamicFeeTxType, SetCodeTxType:
+		case AccessListTxType, DynamicFeeTxType, SetCodeTxType, SM2TxType:
 		case BlobTxType:
 			return nil, ErrBlobTx
 		default:
@@ -48,17 +51,7 @@ func DecodeTx(raw []byte) (*Tx, error) {
 	return tx, nil
 }
 
-// DecodeVerifiedTx decodes what this node verified before and kept together with the sender, without recovering it again.
-func DecodeVerifiedTx(raw []byte, sender common.Address) (*Tx, error) {
-	tx, err := DecodeTx(raw)
-	if err != nil {
-		return nil, err
-	}
-	tx.sender, tx.verified = sender, true
-	return tx, nil
-}
-
-// decode reads the fields in the order of EIP-155, EIP-2930, EIP-1559 or EIP-7702.
+// decode reads the fields in the order of EIP-155, EIP-2930, EIP-1559 or EIP-7702; type 0x50 has EIP-1559's before its own signature.
 func (tx *Tx) decode(content []byte) error {
 	f := fields{rest: content}
 	if tx.typ != LegacyTxType {
@@ -84,7 +77,11 @@ func (tx *Tx) decode(content []byte) error {
 		tx.authorizations = f.authorizations()
 	}
 	tx.signed = content[:len(content)-len(f.rest)]
-	f.uint256(&tx.v, "v")
+	if tx.typ == SM2TxType {
+		tx.publicKey = f.fixed("publicKey", sm2.PublicKeySize)
+	} else {
+		f.uint256(&tx.v, "v")
+	}
 	f.uint256(&tx.r, "r")
 	f.uint256(&tx.s, "s")
 	if tx.typ == LegacyTxType {
@@ -174,6 +171,16 @@ func (f *fields) address(to *common.Address, name string, mayBeEmpty bool) (empt
 		f.fail(name, fmt.Errorf("%d bytes, want %d", len(b), len(to)))
 	}
 	return false
+}
+
+// fixed reads that many bytes.
+func (f *fields) fixed(name string, size int) []byte {
+	b := f.bytes(name)
+	if f.err == nil && len(b) != size {
+		f.fail(name, fmt.Errorf("%d bytes, want %d", len(b), size))
+		return nil
+	}
+	return b
 }
 
 // list reads a list, whose own fields the result reads.

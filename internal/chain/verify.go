@@ -33,13 +33,14 @@ func NewVerifier(g *Genesis) *Verifier {
 	}
 }
 
-// Verify recovers the sender (one signature recovery, the dearest step of a transaction's life) and remembers it. A second call is free.
+// Verify finds the sender (one signature recovery or verification, the dearest step of a transaction's life) and remembers it. A second call is
+// free. Every refusal wraps one of ErrTxKind, ErrUnprotectedTx, ErrChainID and ErrTxSignature.
 func (v *Verifier) Verify(tx *Tx) error {
 	if tx.verified {
 		return nil
 	}
-	if !slices.Contains(v.kinds, Secp256k1) {
-		return fmt.Errorf("%w: %s", ErrTxKind, Secp256k1)
+	if kind := tx.Kind(); !slices.Contains(v.kinds, kind) {
+		return fmt.Errorf("%w: the sender signed with %s, the genesis lists %q: send it from an account of a kind that is listed", ErrTxKind, kind, v.kinds)
 	}
 	if !tx.protected {
 		return ErrUnprotectedTx
@@ -47,7 +48,11 @@ func (v *Verifier) Verify(tx *Tx) error {
 	if !tx.chainID.Eq(v.chainID) {
 		return fmt.Errorf("%w: have %s want %s", ErrChainID, tx.chainID.Dec(), v.chainID.Dec())
 	}
-	sender, err := v.recover(tx)
+	find := v.recover
+	if tx.typ == SM2TxType {
+		find = v.verifySM2
+	}
+	sender, err := find(tx)
 	if err != nil {
 		return fmt.Errorf("%w: %v", ErrTxSignature, err)
 	}
@@ -83,7 +88,7 @@ func (v *Verifier) recover(tx *Tx) (common.Address, error) {
 	return common.BytesToAddress(hash[12:]), nil
 }
 
-// signingHash is the keccak of what was signed: the fields before the signature as a list of their own, with the type byte before them or
+// signingHash is for kind Secp256k1 the keccak of what was signed: the fields before the signature as a list of their own, with the type byte before them or
 // EIP-155's tail behind. The fields are taken as they were encoded, which is the only encoding that decoding lets through.
 func (v *Verifier) signingHash(tx *Tx) common.Hash {
 	head := make([]byte, 0, 16)
