@@ -92,5 +92,8 @@ type Suite interface {
 	// KeySize is the length in bytes of Seal's keys.
 	KeySize() int
 
+	// Channel is what the channel between peers is made of.
+	Channel() Channel
+
 	Certificates
 }
