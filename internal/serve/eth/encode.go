@@ -250,7 +250,8 @@ func appendTx(b []byte, tx *chain.Tx, at *txPosition) []byte {
 	return appendTxTail(b, tx)
 }
 
-// appendTxTail writes access list, authorizations, chain id and signature.
+// appendTxTail writes access list, authorizations, chain id and signature. An SM2 signature has no parity: v and yParity are then 0, because clients
+// that do not know its type read it as they read type 2.
 func appendTxTail(b []byte, tx *chain.Tx) []byte {
 	v, r, s := tx.Signature()
 	kind := tx.Type()
@@ -273,6 +274,10 @@ func appendTxTail(b []byte, tx *chain.Tx) []byte {
 	if kind != types.LegacyTxType {
 		b = append(b, `,"yParity":`...)
 		b = appendUint(b, uint64(v.Sign()))
+	}
+	if key := tx.PublicKey(); key != nil {
+		b = append(b, `,"publicKey":`...)
+		b = appendBytes(b, key)
 	}
 	return append(b, '}')
 }
