@@ -41,6 +41,8 @@ func (c comm) SendConsensus(to uint64, m *smartbftprotos.Message) {
 		if len(t.ViewData.Signature) == 0 {
 			return // it must not be told, see tellState
 		}
+	case *smartbftprotos.Message_NewView:
+		s.proves(m)
 	case *smartbftprotos.Message_ViewChange:
 		s.mu.Lock()
 		s.changing = s.changing || t.ViewChange.NextView > s.view

@@ -28,6 +28,8 @@ const (
 	frameView
 	// frameAgree: view(8). The sender left all views before that one long ago; it answers who asks for it.
 	frameAgree
+	// frameNewView: the library's message that began the sender's view; it answers who asks for that view.
+	frameNewView
 )
 
 // maxWaiting bounds the hashes of one frameWaiting: enough to move a leader, little work for it.
@@ -106,7 +108,7 @@ func parseView(b []byte) (v viewAt, err error) {
 	if len(b) != 16 {
 		return v, fmt.Errorf("%w: %d bytes of a view", errFrame, len(b))
 	}
-	return viewAt{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}, nil
+	return viewAt{view: binary.BigEndian.Uint64(b), height: binary.BigEndian.Uint64(b[8:])}, nil
 }
 
 func agreeFrame(view uint64) []byte { return binary.BigEndian.AppendUint64([]byte{frameAgree}, view) }
@@ -119,4 +121,8 @@ func parseAgree(b []byte) (view uint64, err error) {
 }
 
 // viewAt is a view at the height of a last decision.
-type viewAt struct{ view, height uint64 }
+type viewAt struct {
+	view, height uint64
+	// proof is the message that began the view, if it is known.
+	proof []byte
+}

@@ -34,6 +34,8 @@ type intake struct {
 	passedView uint64
 	// answered is when a peer last got a body that it asked for: answers are long, so questions that come too fast have none.
 	answered map[chain.ValidatorID]time.Time
+	// proven is when a peer last proved a view.
+	proven map[chain.ValidatorID]time.Time
 	// bell asks the listener to look through held.
 	bell chan struct{}
 	// changeView is the view that the library prepares or is in.
@@ -65,7 +67,7 @@ func (in *intake) init(held []heldBack) {
 		in.keep(h)
 	}
 	in.bell, in.passed, in.wanted = make(chan struct{}, 1), make(map[passedKey]bool), make(map[crypto.Hash]bool)
-	in.answered = make(map[chain.ValidatorID]time.Time)
+	in.answered, in.proven = make(map[chain.ValidatorID]time.Time), make(map[chain.ValidatorID]time.Time)
 }
 
 // flush makes the listener look through what is held back. Safe for concurrent use.
@@ -153,23 +155,8 @@ func (s *session) hear(from chain.ValidatorID, frame []byte) {
 		if view, err := parseAgree(b); err == nil {
 			s.agreed(from, view)
 		}
-	}
-}
-
-// agree answers a validator that asks for a view that this node has entered or left: it agrees, as it did when it came here. When faults have
-// scattered the validators over several views, no next view of any of them finds a quorum without the votes of those who are further. The answer is
-// no request, so nobody answers it.
-func (s *session) agree(with chain.ValidatorID, view uint64) {
-	if now, _, _ := s.where(); view <= now && view > 0 && s.out.mayAsk(uint64(with), view) {
-		s.host.Send(order.PeerID(with), agreeFrame(view))
-	}
-}
-
-// agreed counts such an answer as the vote that it stands for.
-func (s *session) agreed(from chain.ValidatorID, view uint64) {
-	if now, _, _ := s.where(); view > now {
-		s.lib.HandleMessage(uint64(from), &smartbftprotos.Message{Content: &smartbftprotos.Message_ViewChange{
-			ViewChange: &smartbftprotos.ViewChange{NextView: view}}})
+	case frameNewView:
+		s.hearProof(from, b)
 	}
 }
 
@@ -345,7 +332,11 @@ func (s *session) judgeNewView(h heldBack, v *smartbftprotos.NewView) verdict {
 	if leaderOf(s.set, view) != h.from {
 		return drop
 	}
-	return s.judgeChange(h, view, passedKey{h.from, true}, v.SignedViewData...)
+	out := s.judgeChange(h, view, passedKey{h.from, true}, v.SignedViewData...)
+	if out == pass {
+		s.proves(h.m)
+	}
+	return out
 }
 
 // nextView is the view that a state is told for.

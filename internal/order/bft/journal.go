@@ -20,6 +20,9 @@ type record struct {
 	Body []byte
 	// Promised is the newest view for which this node has told its state: it commits to nothing in earlier ones any more, at any height.
 	Promised uint64
+	// NewView is the message that began View, the newest that this node has entered at this height; none before the first change.
+	View    uint64 `rlp:"optional"`
+	NewView []byte `rlp:"optional"`
 }
 
 // maxRecords is after how many entries the journal is rewritten: only views that change without a decision make it grow.
@@ -32,6 +35,9 @@ type journal struct {
 	turn     chan struct{}
 	records  []record
 	promised uint64
+	// began is the message that began the view entered last, at the height that follows beganAt.
+	began   viewProof
+	beganAt uint64
 }
 
 // openJournal reads what there is.
@@ -48,6 +54,9 @@ func openJournal(store order.Journal) (*journal, error) {
 		}
 		j.records = append(j.records, r)
 		j.promised = max(j.promised, r.Promised)
+		if len(r.NewView) > 0 {
+			j.began, j.beganAt = viewProof{r.View, r.NewView}, r.Height
+		}
 	}
 	return j, nil
 }
@@ -57,6 +66,16 @@ func (j *journal) promise() uint64 {
 	j.turn <- struct{}{}
 	defer func() { <-j.turn }()
 	return j.promised
+}
+
+// entered is the message that began the view that was entered last at the height after that of the last decision.
+func (j *journal) entered(height uint64) viewProof {
+	j.turn <- struct{}{}
+	defer func() { <-j.turn }()
+	if j.beganAt != height {
+		return viewProof{}
+	}
+	return j.began
 }
 
 // append makes r durable. With truncate all before it is forgotten.
@@ -74,6 +93,9 @@ func (j *journal) append(r record, truncate bool) error {
 		}
 	}
 	r.Promised = max(r.Promised, j.promised) // so that truncation forgets no promise
+	if len(r.NewView) == 0 && truncate && j.beganAt == r.Height {
+		r.View, r.NewView = j.began.view, j.began.raw // nor this
+	}
 	b, err := rlp.EncodeToBytes(&r)
 	if err != nil {
 		return fmt.Errorf("bft: encode a journal entry: %w", err)
@@ -86,6 +108,9 @@ func (j *journal) append(r record, truncate bool) error {
 	}
 	j.records = append(j.records, r)
 	j.promised = r.Promised
+	if len(r.NewView) > 0 {
+		j.began, j.beganAt = viewProof{r.View, r.NewView}, r.Height
+	}
 	return nil
 }
 

@@ -24,7 +24,7 @@ func TestJournalRemains(t *testing.T) {
 	}
 	commit := saved(t, &smartbftprotos.SavedMessage{Content: &smartbftprotos.SavedMessage_Commit{Commit: &smartbftprotos.Message{}}})
 	change := saved(t, &smartbftprotos.SavedMessage{Content: &smartbftprotos.SavedMessage_ViewChange{ViewChange: &smartbftprotos.ViewChange{NextView: 1}}})
-	entered := newViewRecord(viewAt{2, 5})
+	entered := newViewRecord(viewAt{view: 2, height: 5})
 	p1, p2 := proposed(1), proposed(2)
 	for name, c := range map[string]struct {
 		records [][]byte

@@ -20,6 +20,12 @@ func (s *session) keep() (at viewAt) {
 	for !s.dead() {
 		select {
 		case <-s.ctx.Done():
+		case next := <-s.jump:
+			if view, _, _ := s.where(); next.view > view && next.height == s.height() {
+				s.e.log.Info("a peer has proven a later view", "height", next.height, "view", next.view)
+				s.finish(nil)
+				return next
+			}
 		case d := <-s.decided:
 			if err := s.store(d); err != nil {
 				if s.ctx.Err() == nil {

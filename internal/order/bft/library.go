@@ -242,11 +242,14 @@ func (s *session) Append(entry []byte, truncate bool) error {
 		return nil
 	}
 	r := record{Height: s.height(), Messages: [][]byte{entry}}
+	m := new(smartbftprotos.SavedMessage)
+	if err := proto.Unmarshal(entry, m); err != nil {
+		return err
+	}
+	if v := m.GetNewView(); v != nil {
+		r.View, r.NewView = v.ViewId, s.provenBy(v.ViewId)
+	}
 	if truncate { // only proposals are
-		m := new(smartbftprotos.SavedMessage)
-		if err := proto.Unmarshal(entry, m); err != nil {
-			return err
-		}
 		if header := m.GetProposedRecord().GetPrePrepare().GetProposal().GetHeader(); len(header) == len(crypto.Hash{}) {
 			if b, _ := s.bodies.get(crypto.Hash(header)); b != nil {
 				r.Body = b.raw

@@ -37,6 +37,8 @@ type session struct {
 	decided chan types.Decision
 	behind  chan struct{} // asks the keeper to catch up
 	views   chan viewReport
+	// jump is a later view that a peer has proven.
+	jump chan viewAt
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -69,6 +71,8 @@ type session struct {
 	own      crypto.Hash
 	delivers bool
 	promised promises
+	// began is the newest message that begins a view.
+	began viewProof
 	// hinted is since when peers speak of a later view.
 	hinted   time.Time
 	evidence evidence
@@ -78,7 +82,7 @@ type session struct {
 func newSession(e *Engine, h order.Host, j *journal, last *chain.Decision, set chain.ValidatorSet, me chain.ValidatorID, at viewAt) (*session, error) {
 	s := &session{e: e, host: h, journal: j, set: set, me: me, quorum: chain.BFT.Quorum(len(set)), faulty: chain.BFT.Faulty(len(set)),
 		bodies: e.bodies, tickets: make(chan struct{}, 1), decided: make(chan types.Decision, 4), behind: make(chan struct{}, 1),
-		views: make(chan viewReport, len(set)), over: make(chan struct{}), last: last, durable: make(chan struct{}), evidence: newEvidence()}
+		views: make(chan viewReport, len(set)), jump: make(chan viewAt, 1), over: make(chan struct{}), last: last, durable: make(chan struct{}), evidence: newEvidence()}
 	s.intake.init(e.held)
 	given, md, err := checkpoint(e.cfg.Suite, last)
 	if err != nil {
@@ -87,7 +91,7 @@ func newSession(e *Engine, h order.Host, j *journal, last *chain.Decision, set c
 	s.given, s.givenAt = given, md.LatestSequence
 	height := s.height()
 	if at.height == height && at.view > md.ViewId {
-		if err := s.journal.append(record{Height: height, Messages: [][]byte{newViewRecord(at)}}, true); err != nil {
+		if err := s.journal.append(record{Height: height, Messages: [][]byte{newViewRecord(at)}, View: at.view, NewView: at.proof}, true); err != nil {
 			return nil, err
 		}
 	}
@@ -96,6 +100,7 @@ func newSession(e *Engine, h order.Host, j *journal, last *chain.Decision, set c
 		return nil, err
 	}
 	s.promised.view = j.promise()
+	s.began = j.entered(height)
 	if p := kept.proposal; p != nil {
 		if len(kept.messages) > 1 && len(p.Proposal.GetHeader()) == len(crypto.Hash{}) {
 			s.promised.height, s.promised.header = height+1, crypto.Hash(p.Proposal.Header)
