@@ -37,7 +37,9 @@ func (Suite) ParseCertificate(der []byte) (*x509.Certificate, error) {
 }
 
 // CertifiedKey is an SM2 key.
-func (s Suite) CertifiedKey(c *x509.Certificate) (crypto.PublicKey, error) { return s.nodeKey(c.PublicKey) }
+func (s Suite) CertifiedKey(c *x509.Certificate) (crypto.PublicKey, error) {
+	return s.nodeKey(c.PublicKey)
+}
 
 // CheckIssued takes signatures of SM2 with SM3, under the identifier of GM/T 0009.
 func (Suite) CheckIssued(c, issuer *x509.Certificate) error {

@@ -1,0 +1,52 @@
+package pki
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Reason is why a certificate is refused, as a word for metrics.
+type Reason string
+
+// The reasons.
+const (
+	Missing           Reason = "missing"
+	Malformed         Reason = "malformed"
+	TooLong           Reason = "too_long"
+	WrongSuite        Reason = "wrong_suite"
+	WrongKey          Reason = "wrong_key"
+	SelfSigned        Reason = "self_signed"
+	WrongUsage        Reason = "wrong_usage"
+	WrongRole         Reason = "wrong_role"
+	WrongOrganisation Reason = "wrong_organisation"
+	UnknownRoot       Reason = "unknown_root"
+	Altered           Reason = "altered"
+	Revoked           Reason = "revoked"
+	Expired           Reason = "expired"
+	NotYetValid       Reason = "not_yet_valid"
+)
+
+// Reasons are all of them, in no particular order.
+var Reasons = []Reason{Missing, Malformed, TooLong, WrongSuite, WrongKey, SelfSigned, WrongUsage, WrongRole, WrongOrganisation, UnknownRoot, Altered, Revoked,
+	Expired, NotYetValid}
+
+// Refusal is why a certificate is not accepted. Its text is a sentence that says what to do.
+type Refusal struct {
+	Reason Reason
+	text   string
+}
+
+func (r *Refusal) Error() string { return r.text }
+
+// ReasonOf is the reason of an error of Verify; "" of any other.
+func ReasonOf(err error) Reason {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r.Reason
+	}
+	return ""
+}
+
+func refuse(reason Reason, format string, args ...any) *Refusal {
+	return &Refusal{reason, fmt.Sprintf(format, args...)}
+}
