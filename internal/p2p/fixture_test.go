@@ -70,8 +70,11 @@ func (c *shiftedClock) advance(d time.Duration) {
 	c.shift += d
 }
 
+// suite is of the nodes that the tests start. TestMain runs all tests on each.
+var suite crypto.Suite = intl.Suite{}
+
 func newKey(t testing.TB) crypto.PrivateKey {
-	key, err := intl.Suite{}.GenerateKey(rand.Reader)
+	key, err := suite.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	return key
 }
@@ -116,7 +119,7 @@ func prepare(t testing.TB, o options) *node {
 	}
 	name := peerWith(o.key).Short()
 	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", name)
-	net, err := New(cfg, Identity{Suite: intl.Suite{}, Key: o.key, Genesis: o.genesis, ChainID: 7, Version: "test/1"}, log)
+	net, err := New(cfg, Identity{Suite: suite, Key: o.key, Genesis: o.genesis, ChainID: 7, Version: "test/1"}, log)
 	require.NoError(t, err)
 	n := &node{t: t, net: net, key: o.key, inbox: make(chan received, 1<<16), changes: make(chan change, 1024), twice: make(chan string, 16),
 		ended: make(chan error, 1), clock: &shiftedClock{}}

@@ -1,14 +1,12 @@
 package p2p
 
 import (
-	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
 
 	libp2p "github.com/libp2p/go-libp2p/core/crypto"
-	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
@@ -25,48 +23,14 @@ type Identity struct {
 	Version string
 }
 
-// ErrKeyForm is returned for a suite whose node keys no peer channel is made for yet.
+// ErrKeyForm is returned for a suite whose node keys no peer channel is made for.
 var ErrKeyForm = errors.New("no peer channel for this kind of node key")
-
-// hostKey is the node key as libp2p has it. It goes by the key's form and not by the suite's name: what has Ed25519's secret and public encoding is
-// an Ed25519 key.
-func hostKey(id Identity) (libp2p.PrivKey, error) {
-	held, ok := id.Key.(crypto.SecretKey)
-	if !ok {
-		return nil, fmt.Errorf("%w: it is not held by this process", ErrKeyForm)
-	}
-	secret, public := held.Bytes(), id.Key.Public().Bytes()
-	if len(secret) != ed25519.SeedSize {
-		return nil, fmt.Errorf("%w: suite %s has secret keys of %d bytes", ErrKeyForm, id.Suite.Name(), len(secret))
-	}
-	key := ed25519.NewKeyFromSeed(secret)
-	if string(key.Public().(ed25519.PublicKey)) != string(public) {
-		return nil, fmt.Errorf("%w: suite %s", ErrKeyForm, id.Suite.Name())
-	}
-	out, err := libp2p.UnmarshalEd25519PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("node key for the peer channel: %w", err)
-	}
-	return out, nil
-}
-
-// hostID is a peer's name within libp2p.
-func hostID(p chain.Peer) (peer.ID, error) {
-	key, err := libp2p.UnmarshalEd25519PublicKey([]byte(p))
-	if err != nil {
-		return "", fmt.Errorf("peer %s: %w", p, err)
-	}
-	return peer.IDFromPublicKey(key)
-}
 
 // peerOf is the node whose key a connection has proven.
 func peerOf(key libp2p.PubKey) (chain.Peer, error) {
 	raw, err := key.Raw()
 	if err != nil {
 		return "", fmt.Errorf("peer's key: %w", err)
-	}
-	if key.Type() != libp2p.Ed25519 {
-		return "", fmt.Errorf("%w: %s", ErrKeyForm, key.Type())
 	}
 	return chain.Peer(raw), nil
 }

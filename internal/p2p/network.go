@@ -55,6 +55,8 @@ type Network struct {
 	// unknown are the configured addresses without a key, with the reason why nobody has answered there.
 	unknown map[string]string
 	running context.Context // of Run, for the goroutines that other calls start; nil before
+	// refusedAt is when the log last told of a caller with another channel.
+	refusedAt time.Time
 }
 
 // spoken is a registered protocol, served a registered method.
@@ -75,7 +77,7 @@ func New(cfg Config, id Identity, log *slog.Logger) (*Network, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if _, err := hostKey(id); err != nil {
+	if _, err := newSecurity(id, nil); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
 	n := &Network{
@@ -162,11 +164,8 @@ func (n *Network) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	key, err := hostKey(n.id)
-	if err != nil {
-		return fmt.Errorf("network: %w", err)
-	}
-	if n.channel, err = newChannel(&n.cfg, key, n.maxStreams(), func() { n.count.rejected.Add(1) }); err != nil {
+	var err error
+	if n.channel, err = newChannel(&n.cfg, n.id, n.maxStreams(), func() { n.count.rejected.Add(1) }, n.refuseChannel); err != nil {
 		return fmt.Errorf("network: %w", err)
 	}
 	defer n.channel.limits.Close()

@@ -9,18 +9,17 @@ import (
 	"net/netip"
 	"time"
 
-	libp2p "github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/core/transport"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	muxer "github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/upgrader"
-	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	"github.com/libp2p/go-libp2p/x/rate"
 	"github.com/libp2p/go-yamux/v5"
 	manet "github.com/multiformats/go-multiaddr/net"
+	"github.com/multiformats/go-multistream"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 )
@@ -60,11 +59,14 @@ type channel struct {
 	dialer   net.Dialer
 	listener net.ListenConfig
 	upgrade  transport.Upgrader
+	security *security
+	refused  func(address string, offers []string)
 	limits   network.ResourceManager
 }
 
-// newChannel builds what all connections share. maxStreams bounds the streams that a peer may have open, rejected counts failed handshakes.
-func newChannel(cfg *Config, key libp2p.PrivKey, maxStreams int, rejected func()) (*channel, error) {
+// newChannel builds what all connections share. maxStreams bounds the streams that a peer may have open, rejected counts failed handshakes, refused is
+// told who came with channels that this node does not speak.
+func newChannel(cfg *Config, id Identity, maxStreams int, rejected func(), refused func(address string, offers []string)) (*channel, error) {
 	limits, err := newLimits(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("resource limits: %w", err)
@@ -77,19 +79,15 @@ func newChannel(cfg *Config, key libp2p.PrivKey, maxStreams int, rejected func()
 	mux.ReadBufSize = 0 // the security transport buffers
 	mux.LogOutput = io.Discard
 	muxers := []upgrader.StreamMuxer{{ID: muxer.ID, Muxer: gatedMuxer{(*muxer.Transport)(mux)}}}
-	secure, err := noise.New(noise.ID, key, muxers)
+	secure, err := newSecurity(id, rejected)
 	if err != nil {
 		return nil, fmt.Errorf("security transport: %w", err)
 	}
-	anyone, err := secure.WithSessionOptions(noise.DisablePeerIDCheck())
-	if err != nil {
-		return nil, fmt.Errorf("security transport: %w", err)
-	}
-	c := &channel{limits: limits}
+	c := &channel{limits: limits, security: secure, refused: refused}
 	c.dialer = net.Dialer{Timeout: dialTime, Control: control(cfg.DeadAfter)}
 	c.listener = net.ListenConfig{Control: control(cfg.DeadAfter)}
-	c.upgrade, err = upgrader.New([]sec.SecureTransport{security{Transport: secure, anyone: anyone, rejected: rejected}}, muxers, nil, limits, nil,
-		upgrader.WithAcceptTimeout(upgradeTime))
+	// One channel is offered and one is accepted: there is none to be talked down to.
+	c.upgrade, err = upgrader.New([]sec.SecureTransport{secure}, muxers, nil, limits, nil, upgrader.WithAcceptTimeout(upgradeTime))
 	if err != nil {
 		return nil, fmt.Errorf("upgrader: %w", err)
 	}
@@ -121,18 +119,18 @@ func newLimits(cfg *Config) (network.ResourceManager, error) {
 			[]rcmgr.ConnLimitPerSubnet{{ConnCount: perHostConns, PrefixLength: 56}}))
 }
 
-// anyPeer stands for "whoever is there" where libp2p wants to be told whom it dials. No key has this identifier.
-const anyPeer = peer.ID("jialing: any peer")
-
 // errOther tells that another node than expected has proven its key.
 var errOther = errors.New("another node answers there")
+
+// errOtherChannel tells that somebody answers who does not speak this node's channel.
+var errOtherChannel = errors.New("who answers there is of a chain with another suite, or no node: it does not speak this chain's channel")
 
 // dial connects to address; whoever answers there has to have key want, if any is given.
 func (c *channel) dial(ctx context.Context, address string, want chain.Peer) (transport.CapableConn, error) {
 	id := anyPeer
 	if want != "" {
 		var err error
-		if id, err = hostID(want); err != nil {
+		if id, err = c.security.nameOf(want); err != nil {
 			return nil, err
 		}
 	}
@@ -156,21 +154,14 @@ func (c *channel) dial(ctx context.Context, address string, want chain.Peer) (tr
 	if err != nil {
 		conn.Close()
 		if mismatch := (sec.ErrPeerIDMismatch{}); errors.As(err, &mismatch) {
-			return nil, fmt.Errorf("%w: %s", errOther, nameOf(mismatch.Actual))
+			return nil, fmt.Errorf("%w: %s", errOther, c.security.peerNamed(mismatch.Actual))
+		}
+		if errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}) {
+			return nil, fmt.Errorf("%w %s", errOtherChannel, c.security.name)
 		}
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
 	return up, nil
-}
-
-// nameOf is the key behind a libp2p name, as we write it.
-func nameOf(id peer.ID) string {
-	if key, err := id.ExtractPublicKey(); err == nil {
-		if p, err := peerOf(key); err == nil {
-			return p.String()
-		}
-	}
-	return id.String()
 }
 
 // listen accepts connections at address.
@@ -184,29 +175,7 @@ func (c *channel) listen(ctx context.Context, address string) (transport.Listene
 		l.Close()
 		return nil, err
 	}
-	return c.upgrade.UpgradeGatedMaListener(nil, c.upgrade.GateMaListener(wrapped)), nil
-}
-
-// security is Noise, which can also be asked for whoever is there.
-type security struct {
-	*noise.Transport
-	anyone   sec.SecureTransport
-	rejected func()
-}
-
-func (s security) SecureOutbound(ctx context.Context, conn net.Conn, p peer.ID) (sec.SecureConn, error) {
-	if p == anyPeer {
-		return s.anyone.SecureOutbound(ctx, conn, "")
-	}
-	return s.Transport.SecureOutbound(ctx, conn, p)
-}
-
-func (s security) SecureInbound(ctx context.Context, conn net.Conn, p peer.ID) (sec.SecureConn, error) {
-	out, err := s.Transport.SecureInbound(ctx, conn, p)
-	if err != nil {
-		s.rejected()
-	}
-	return out, err
+	return c.upgrade.UpgradeGatedMaListener(nil, c.upgrade.GateMaListener(doorkeeper{wrapped, c.refused})), nil
 }
 
 // gatedMuxer is yamux behind a gate.

@@ -40,6 +40,7 @@ var stages = []string{"pool", "order", "execute", "attest", "store", "serve", "p
 var parts = map[string]string{
 	"internal/store/mpt":   "the state commitment is one of the store's own data structures",
 	"internal/store/vault": "the encryption of the store's files",
+	"internal/p2p/sealed":  "the peers' channel on a suite's own primitives",
 }
 
 // primitives are parts of formats that do not depend on the chain's suite: everybody may import them.
