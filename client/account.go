@@ -22,6 +22,43 @@ type Account interface {
 	SignTx(chainID *big.Int, tx *Tx) (raw []byte, err error)
 }
 
+// KeyAccount is an Account whose private key this process holds.
+type KeyAccount interface {
+	Account
+	// Kind is the word in a genesis' transactions: KindSecp256k1 or KindSM2.
+	Kind() string
+	// Hex is the private key as 0x and 64 hex digits. Whoever reads it owns the account.
+	Hex() string
+	// Keystore is the account encrypted under passphrase, for AccountFromKeystore.
+	Keystore(passphrase string, strength KeystoreStrength) ([]byte, error)
+}
+
+// NewAccount draws a fresh account of a kind from the operating system's randomness.
+func NewAccount(kind string) (KeyAccount, error) {
+	switch kind {
+	case KindSecp256k1:
+		return NewSecp256k1()
+	case KindSM2:
+		return NewSM2()
+	}
+	return nil, errKind(kind)
+}
+
+// AccountFromHex reads a private key of a kind as 64 hex digits, with or without 0x. Errors never show the digits.
+func AccountFromHex(kind, s string) (KeyAccount, error) {
+	switch kind {
+	case KindSecp256k1:
+		return Secp256k1FromHex(s)
+	case KindSM2:
+		return SM2FromHex(s)
+	}
+	return nil, errKind(kind)
+}
+
+func errKind(kind string) error {
+	return fmt.Errorf("the kind of account %q is unknown, use %q or %q", kind, KindSecp256k1, KindSM2)
+}
+
 // ErrIncompleteTx is returned by SignTx for a transaction that lacks its nonce, gas or fees.
 var ErrIncompleteTx = errors.New("transaction is incomplete: nonce, gas and fees must be set before it is signed")
 
@@ -72,6 +109,9 @@ func Secp256k1FromHex(s string) (*Secp256k1, error) {
 	}
 	return Secp256k1FromKey(key), nil
 }
+
+// Kind is "secp256k1", the word in a genesis' transactions.
+func (a *Secp256k1) Kind() string { return KindSecp256k1 }
 
 // Address is the last 20 bytes of the public key's Keccak-256.
 func (a *Secp256k1) Address() common.Address { return a.address }

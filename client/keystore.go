@@ -37,11 +37,10 @@ var (
 
 // Keystore is the account encrypted under passphrase as Web3 Secret Storage version 3 (scrypt), which geth, Foundry, MetaMask and others read.
 func (a *Secp256k1) Keystore(passphrase string, strength KeystoreStrength) ([]byte, error) {
-	var id [16]byte
-	if _, err := rand.Read(id[:]); err != nil {
-		return nil, fmt.Errorf("encrypt account: %w", err)
+	id, err := keystoreID()
+	if err != nil {
+		return nil, err
 	}
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // RFC 9562, version 4
 	out, err := keystore.EncryptKey(&keystore.Key{Id: id, Address: a.address, PrivateKey: a.key}, passphrase, strength.N, strength.P)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt account: %w", err)
@@ -49,24 +48,93 @@ func (a *Secp256k1) Keystore(passphrase string, strength KeystoreStrength) ([]by
 	return out, nil
 }
 
-// Secp256k1FromKeystore opens a version 3 keystore. A wrong passphrase is ErrPassphrase. The work that the file may ask for is bounded.
-func Secp256k1FromKeystore(file []byte, passphrase string) (*Secp256k1, error) {
+// Keystore is the account encrypted under passphrase in the format of Secp256k1.Keystore with one field more, "kind":"sm2". Ethereum's tools cannot use
+// it: they take any key for one of secp256k1 and then find that it has another address.
+func (a *SM2) Keystore(passphrase string, strength KeystoreStrength) ([]byte, error) {
+	id, err := keystoreID()
+	if err != nil {
+		return nil, err
+	}
+	secret := a.secret()
+	defer clear(secret)
+	sealed, err := keystore.EncryptDataV3(secret, []byte(passphrase), strength.N, strength.P)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt account: %w", err)
+	}
+	out, err := json.Marshal(&keystoreFile{Address: hex.EncodeToString(a.address[:]), Kind: KindSM2, Crypto: sealed, ID: fmt.Sprintf("%x-%x-%x-%x-%x",
+		id[:4], id[4:6], id[6:8], id[8:10], id[10:]), Version: 3})
+	if err != nil {
+		return nil, fmt.Errorf("encrypt account: %w", err)
+	}
+	return out, nil
+}
+
+func keystoreID() (id [16]byte, err error) {
+	if _, err := rand.Read(id[:]); err != nil {
+		return id, fmt.Errorf("encrypt account: %w", err)
+	}
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // RFC 9562, version 4
+	return id, nil
+}
+
+// AccountFromKeystore opens a keystore file of any kind. A wrong passphrase is ErrPassphrase. The work that the file may ask for is bounded.
+func AccountFromKeystore(file []byte, passphrase string) (KeyAccount, error) {
 	k, err := parseKeystore(file)
 	if err != nil {
 		return nil, fmt.Errorf("keystore file: %w", err)
 	}
 	secret, err := keystore.DecryptDataV3(k.Crypto, passphrase)
+	defer clear(secret)
 	if errors.Is(err, keystore.ErrDecrypt) {
 		return nil, ErrPassphrase
 	}
 	if err != nil {
 		return nil, fmt.Errorf("keystore file: %w", err)
 	}
+	if k.kind() == KindSM2 {
+		a, err := sm2FromBytes(secret)
+		if err != nil {
+			return nil, errors.New("keystore file: what it holds is no SM2 key")
+		}
+		return a, nil
+	}
 	key, err := crypto.ToECDSA(secret)
 	if err != nil {
 		return nil, errors.New("keystore file: what it holds is no secp256k1 key")
 	}
 	return Secp256k1FromKey(key), nil
+}
+
+// Secp256k1FromKeystore is AccountFromKeystore for a file that must hold that kind.
+func Secp256k1FromKeystore(file []byte, passphrase string) (*Secp256k1, error) {
+	return openAs[*Secp256k1](file, passphrase, KindSecp256k1)
+}
+
+// SM2FromKeystore is AccountFromKeystore for a file that must hold that kind.
+func SM2FromKeystore(file []byte, passphrase string) (*SM2, error) {
+	return openAs[*SM2](file, passphrase, KindSM2)
+}
+
+func openAs[A KeyAccount](file []byte, passphrase, kind string) (none A, err error) {
+	if got, err := KeystoreKind(file); err != nil {
+		return none, err
+	} else if got != kind {
+		return none, fmt.Errorf("keystore file: holds an account of kind %q, not %q", got, kind)
+	}
+	a, err := AccountFromKeystore(file, passphrase)
+	if err != nil {
+		return none, err
+	}
+	return a.(A), nil
+}
+
+// KeystoreKind reads what kind of account a keystore file names, without opening it.
+func KeystoreKind(file []byte) (string, error) {
+	k, err := parseKeystore(file)
+	if err != nil {
+		return "", fmt.Errorf("keystore file: %w", err)
+	}
+	return k.kind(), nil
 }
 
 // KeystoreAddress reads the address that a keystore file names, without opening it.
@@ -82,9 +150,19 @@ func KeystoreAddress(file []byte) (common.Address, error) {
 }
 
 type keystoreFile struct {
-	Address string              `json:"address"`
+	Address string `json:"address"`
+	// Kind is absent in files of Ethereum's tools.
+	Kind    string              `json:"kind,omitempty"`
 	Crypto  keystore.CryptoJSON `json:"crypto"`
+	ID      string              `json:"id"`
 	Version int                 `json:"version"`
+}
+
+func (k *keystoreFile) kind() string {
+	if k.Kind == "" {
+		return KindSecp256k1
+	}
+	return k.Kind
 }
 
 // parseKeystore refuses what the decryption would panic on or spend without bound.
@@ -100,6 +178,8 @@ func parseKeystore(file []byte) (*keystoreFile, error) {
 	switch {
 	case k.Version != 3:
 		return nil, fmt.Errorf("is not a version 3 keystore: version is %d", k.Version)
+	case k.kind() != KindSecp256k1 && k.kind() != KindSM2:
+		return nil, errKind(k.Kind)
 	case k.Crypto.Cipher != "aes-128-ctr":
 		return nil, fmt.Errorf("cipher is %q, only aes-128-ctr is supported", k.Crypto.Cipher)
 	case err != nil || len(iv) != 16:

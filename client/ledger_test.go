@@ -58,6 +58,13 @@ func newGenesis(t require.TestingT, key crypto.PrivateKey) *chain.Genesis {
 
 // newLedger makes block 1 with n notarising transactions and links empty blocks that follow, certifies the last, and proves transaction at.
 func newLedger(t *testing.T, n, at, links int) *ledger {
+	dev, err := client.DevAccounts(1)
+	require.NoError(t, err)
+	return newLedgerOf(t, dev[0], n, at, links)
+}
+
+// newLedgerOf is newLedger with another sender.
+func newLedgerOf(t *testing.T, from client.Account, n, at, links int) *ledger {
 	key, err := suite.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	l := &ledger{genesis: newGenesis(t, key), key: key}
@@ -66,15 +73,13 @@ func newLedger(t *testing.T, n, at, links int) *ledger {
 	l.root, err = chain.HeaderHash(suite, header0)
 	require.NoError(t, err)
 
-	dev, err := client.DevAccounts(1)
-	require.NoError(t, err)
 	receipts := make(types.Receipts, n)
 	for i := range n {
 		nonce := uint64(i)
 		digest := gethcrypto.Keccak256Hash([]byte{byte(i)})
 		data, err := apps.Evidence.ABI.Pack("notarise", digest, "a.pdf")
 		require.NoError(t, err)
-		raw, err := dev[0].SignTx(big.NewInt(77), &client.Tx{To: &registry, Data: data, Gas: 100_000, Nonce: &nonce, FeeCap: big.NewInt(14), TipCap: big.NewInt(0)})
+		raw, err := from.SignTx(big.NewInt(77), &client.Tx{To: &registry, Data: data, Gas: 100_000, Nonce: &nonce, FeeCap: big.NewInt(14), TipCap: big.NewInt(0)})
 		require.NoError(t, err)
 		tx, err := chain.DecodeTx(raw)
 		require.NoError(t, err)
@@ -82,8 +87,8 @@ func newLedger(t *testing.T, n, at, links int) *ledger {
 		event := apps.Evidence.ABI.Events["Notarised"]
 		logData, err := event.Inputs.NonIndexed().Pack(big.NewInt(1_700_000_001), "a.pdf")
 		require.NoError(t, err)
-		receipts[i] = &types.Receipt{Type: 2, Status: 1, CumulativeGasUsed: uint64(i+1) * 50_000, Logs: []*types.Log{{Address: registry,
-			Topics: []common.Hash{event.ID, digest, common.BytesToHash(dev[0].Address().Bytes())}, Data: logData}}}
+		receipts[i] = &types.Receipt{Type: tx.Type(), Status: 1, CumulativeGasUsed: uint64(i+1) * 50_000, Logs: []*types.Log{{Address: registry,
+			Topics: []common.Hash{event.ID, digest, common.BytesToHash(from.Address().Bytes())}, Data: logData}}}
 		receipts[i].Bloom = types.CreateBloom(receipts[i])
 	}
 	l.append(t, l.txs.Root(), chain.ReceiptsRoot(receipts))
@@ -115,7 +120,7 @@ func (l *ledger) prove(t *testing.T, receipts types.Receipts, at int) {
 	receipt, err := receipts[at].MarshalBinary()
 	require.NoError(t, err)
 	l.proof = &client.Proof{Format: client.ProofFormat, Suite: "intl", ChainID: 77, Genesis: common.Hash(l.root), TxHash: l.txs[at].Hash(),
-		Index: hexutil.Uint64(at), Tx: l.txs[at].Raw(), TxProof: prove(t, l.txs, at), Receipt: receipt, ReceiptProof: prove(t, receipts, at),
+		Index: hexutil.Uint64(at), Tx: l.txs[at].Raw(), TxProof: prove(t, l.txs, at), Receipt: receipt, ReceiptProof: prove(t, encodedReceipts(receipts), at),
 		BlockHash: l.headers[1].Hash(), Links: []hexutil.Bytes{}, Certificate: client.ProofCertificate{Height: hexutil.Uint64(certified.Number.Uint64()),
 			Block: certified.Hash(), Header: common.Hash(hash), Attestations: []client.ProofAttestation{{Validator: 1, Signature: sig}}}}
 	for i, h := range l.headers[1:] {
@@ -127,6 +132,19 @@ func (l *ledger) prove(t *testing.T, receipts types.Receipts, at int) {
 			l.proof.Links = append(l.proof.Links, raw)
 		}
 	}
+}
+
+// encodedReceipts encodes each by itself: geth's own list writes nothing but the type of one that it does not know.
+type encodedReceipts types.Receipts
+
+func (r encodedReceipts) Len() int { return len(r) }
+
+func (r encodedReceipts) EncodeIndex(i int, w *bytes.Buffer) {
+	b, err := r[i].MarshalBinary()
+	if err != nil {
+		panic(err)
+	}
+	w.Write(b)
 }
 
 // prove makes a Merkle proof with geth's trie.

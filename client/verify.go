@@ -19,6 +19,9 @@ import (
 type Proven struct {
 	ChainID uint64
 	TxHash  common.Hash
+	// Kind is the way the transaction is signed, "secp256k1" or "sm2"; PublicKey is the signer's, X ‖ Y, for "sm2".
+	Kind      string
+	PublicKey []byte
 	// From signed the transaction; To is nil where it created Contract.
 	From     common.Address
 	To       *common.Address
@@ -145,30 +148,29 @@ func (p *Proof) verifyInclusion(h *types.Header) (*Proven, error) {
 			return nil, fmt.Errorf("%s %d of block %s is another one", part.name, uint64(p.Index), h.Number)
 		}
 	}
-	var tx types.Transaction
-	if err := tx.UnmarshalBinary(p.Tx); err != nil {
-		return nil, fmt.Errorf("decode transaction: %w", err)
-	}
-	from, err := types.Sender(types.LatestSignerForChainID(new(big.Int).SetUint64(uint64(p.ChainID))), &tx)
+	tx, err := DecodeTx(new(big.Int).SetUint64(uint64(p.ChainID)), p.Tx)
 	if err != nil {
-		return nil, fmt.Errorf("sender of the transaction: %w", err)
+		return nil, err
 	}
-	var receipt types.Receipt
-	if err := receipt.UnmarshalBinary(p.Receipt); err != nil {
+	receipt, err := decodeReceipt(p.Receipt)
+	if err != nil {
 		return nil, fmt.Errorf("decode receipt: %w", err)
 	}
-	return p.proven(h, &tx, from, &receipt)
+	if receipt.Type != tx.Type {
+		return nil, fmt.Errorf("the receipt is of type %#x, the transaction of type %#x", receipt.Type, tx.Type)
+	}
+	return p.proven(h, tx, receipt)
 }
 
-func (p *Proof) proven(h *types.Header, tx *types.Transaction, from common.Address, receipt *types.Receipt) (*Proven, error) {
+func (p *Proof) proven(h *types.Header, tx *SignedTx, receipt *types.Receipt) (*Proven, error) {
 	if h.Time > 1<<40 {
 		return nil, fmt.Errorf("block time %d is out of range", h.Time)
 	}
-	out := &Proven{ChainID: uint64(p.ChainID), TxHash: p.TxHash, From: from, To: tx.To(), Nonce: tx.Nonce(), Value: tx.Value(), Data: tx.Data(),
+	out := &Proven{ChainID: uint64(p.ChainID), TxHash: p.TxHash, Kind: tx.Kind, PublicKey: tx.PublicKey, From: tx.From, To: tx.To, Nonce: tx.Nonce, Value: tx.Value, Data: tx.Data,
 		Succeeded: receipt.Status == types.ReceiptStatusSuccessful, Logs: receipt.Logs, Height: h.Number.Uint64(), BlockHash: p.BlockHash,
 		Time: BlockTime(h)}
-	if tx.To() == nil {
-		created := crypto.CreateAddress(from, tx.Nonce())
+	if tx.To == nil {
+		created := crypto.CreateAddress(tx.From, tx.Nonce)
 		out.Contract = &created
 	}
 	for _, l := range out.Logs {

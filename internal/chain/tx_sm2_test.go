@@ -2,7 +2,6 @@ package chain_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
 	"crypto/rand"
 	"encoding/asn1"
 	"errors"
@@ -76,7 +75,10 @@ const testSM2ID = "1234567812345678"
 func (p *plainSM2) sender(t require.TestingT) (common.Address, error) {
 	x, y := new(big.Int).SetBytes(p.PublicKey[:32]), new(big.Int).SetBytes(p.PublicKey[32:])
 	params := gmsm.P256().Params()
-	if x.Cmp(params.P) >= 0 || y.Cmp(params.P) >= 0 || !params.IsOnCurve(x, y) {
+	// y² = x³ − 3x + b
+	right := new(big.Int).Mul(x, new(big.Int).Sub(new(big.Int).Mul(x, x), big.NewInt(3)))
+	right.Sub(right.Add(right, params.B), new(big.Int).Mul(y, y))
+	if x.Cmp(params.P) >= 0 || y.Cmp(params.P) >= 0 || right.Mod(right, params.P).Sign() != 0 {
 		return common.Address{}, errors.New("no point of the curve")
 	}
 	if p.ChainID.Cmp(testSigner().ChainID()) != 0 {
@@ -89,7 +91,9 @@ func (p *plainSM2) sender(t require.TestingT) (common.Address, error) {
 	}
 	der, err := asn1.Marshal(struct{ R, S *big.Int }{p.R, p.S})
 	require.NoError(t, err)
-	if !gmsm.VerifyASN1WithSM2(&ecdsa.PublicKey{Curve: gmsm.P256(), X: x, Y: y}, []byte(testSM2ID), p.message(t), der) {
+	key, err := gmsm.ParseUncompressedPublicKey(append([]byte{4}, p.PublicKey[:]...))
+	require.NoError(t, err)
+	if !gmsm.VerifyASN1WithSM2(key, []byte(testSM2ID), p.message(t), der) {
 		return common.Address{}, errors.New("not its signature")
 	}
 	return sm2Address(p.PublicKey[:]), nil
