@@ -15,6 +15,7 @@ import (
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/crypto/gm"
 	"github.com/jialing-chain/jialing/internal/crypto/intl"
 )
 
@@ -70,8 +71,20 @@ func (c *shiftedClock) advance(d time.Duration) {
 	c.shift += d
 }
 
-// suite is of the nodes that the tests start. TestMain runs all tests on each.
+// suite is of the nodes that the tests start.
 var suite crypto.Suite = intl.Suite{}
+
+// eachSuite runs a test with nodes of each suite.
+func eachSuite(t *testing.T, test func(*testing.T)) {
+	for _, s := range []crypto.Suite{intl.Suite{}, gm.Suite{}} {
+		t.Run(s.Name(), func(t *testing.T) {
+			before := suite
+			suite = s
+			defer func() { suite = before }()
+			test(t)
+		})
+	}
+}
 
 func newKey(t testing.TB) crypto.PrivateKey {
 	key, err := suite.GenerateKey(rand.Reader)

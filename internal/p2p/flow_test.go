@@ -15,7 +15,9 @@ import (
 )
 
 // TestPriority: a vote overtakes a backlog of bulk, though the bulk was queued first and its reader is slow.
-func TestPriority(t *testing.T) {
+func TestPriority(t *testing.T) { eachSuite(t, testPriority) }
+
+func testPriority(t *testing.T) {
 	const backlog = 16
 	gate := make(chan struct{})
 	a, b := pair(t, options{}, options{slow: func(r received) {
@@ -35,7 +37,9 @@ func TestPriority(t *testing.T) {
 }
 
 // TestPriorityOnTheWire: with everything flowing, a vote passes by bulk that waits.
-func TestPriorityOnTheWire(t *testing.T) {
+func TestPriorityOnTheWire(t *testing.T) { eachSuite(t, testPriorityOnTheWire) }
+
+func testPriorityOnTheWire(t *testing.T) {
 	const backlog = 40
 	a, b := pair(t, options{}, options{})
 	for range backlog {
@@ -57,7 +61,9 @@ func TestPriorityOnTheWire(t *testing.T) {
 }
 
 // TestQueueFull: what does not fit is dropped, counted, and blocks nobody; what was taken arrives.
-func TestQueueFull(t *testing.T) {
+func TestQueueFull(t *testing.T) { eachSuite(t, testQueueFull) }
+
+func testQueueFull(t *testing.T) {
 	gate := make(chan struct{})
 	a, b := pair(t, options{}, options{slow: func(r received) { <-gate }})
 	taken := 0
@@ -112,7 +118,9 @@ func metric(t testing.TB, n *Network, name string, labels ...string) float64 {
 }
 
 // TestRate: a protocol's bytes per second hold the sender back and lose nothing.
-func TestRate(t *testing.T) {
+func TestRate(t *testing.T) { eachSuite(t, testRate) }
+
+func testRate(t *testing.T) {
 	slow := Protocol{Name: "slow", Priority: 5, MaxMessage: 1 << 10, QueueMessages: 100, QueueBytes: 1 << 20, BytesPerSecond: 20_000, Burst: 1_000}
 	var last atomic.Int64
 	got := make(chan struct{}, 100)
@@ -135,7 +143,9 @@ func TestRate(t *testing.T) {
 }
 
 // TestRequests: answers, errors and every bound of a method.
-func TestRequests(t *testing.T) {
+func TestRequests(t *testing.T) { eachSuite(t, testRequests) }
+
+func testRequests(t *testing.T) {
 	m := Method{Name: "get", Priority: 5, MaxRequest: 1000, MaxResponse: 200_000, Parallel: 2, Timeout: patience}
 	hurry := m
 	hurry.Name, hurry.Timeout = "hurry", 50*time.Millisecond
@@ -225,7 +235,9 @@ func TestRequests(t *testing.T) {
 func newNobody(t *testing.T) chain.Peer { return peerWith(newKey(t)) }
 
 // TestRequestEndsWithConnection: who waits for an answer hears at once that the peer is gone.
-func TestRequestEndsWithConnection(t *testing.T) {
+func TestRequestEndsWithConnection(t *testing.T) { eachSuite(t, testRequestEndsWithConnection) }
+
+func testRequestEndsWithConnection(t *testing.T) {
 	m := Method{Name: "get", MaxRequest: 10, MaxResponse: 10, Parallel: 1, Timeout: maxTimeout}
 	asked := make(chan struct{}, 1)
 	serve := func(n *Network) {

@@ -82,7 +82,9 @@ func (v *village) closed(s network.MuxedStream) {
 	require.False(v.t, isTimeout(err), "%v", err)
 }
 
-func TestGarbageInsteadOfHandshake(t *testing.T) {
+func TestGarbageInsteadOfHandshake(t *testing.T) { eachSuite(t, testGarbageInsteadOfHandshake) }
+
+func testGarbageInsteadOfHandshake(t *testing.T) {
 	v := newVillage(t, options{})
 	for _, garbage := range []string{"GET / HTTP/1.1\r\n\r\n", string(make([]byte, 1<<16)), "\x13/multistream/1.0.0\n\x07/noise\n" + string(make([]byte, 4096)), "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"} {
 		raw, err := net.Dial("tcp", v.victim.net.Address())
@@ -100,7 +102,9 @@ func TestGarbageInsteadOfHandshake(t *testing.T) {
 }
 
 // TestManySilentConnections: connections that say nothing take places of handshakes only, and those who belong get in beside them.
-func TestManySilentConnections(t *testing.T) {
+func TestManySilentConnections(t *testing.T) { eachSuite(t, testManySilentConnections) }
+
+func testManySilentConnections(t *testing.T) {
 	v := newVillage(t, options{})
 	for range maxHandshakes / 2 {
 		raw, err := net.Dial("tcp", v.victim.net.Address())
@@ -112,7 +116,9 @@ func TestManySilentConnections(t *testing.T) {
 	v.peaceful()
 }
 
-func TestGarbageInStream(t *testing.T) {
+func TestGarbageInStream(t *testing.T) { eachSuite(t, testGarbageInStream) }
+
+func testGarbageInStream(t *testing.T) {
 	v := newVillage(t, options{})
 	for _, s := range []network.MuxedStream{
 		v.stream([]byte("no frame at all, but text that goes on and on and on and on and on and on and on and on and on and on")),
@@ -127,7 +133,9 @@ func TestGarbageInStream(t *testing.T) {
 	require.LessOrEqual(t, v.victim.info(v.hostile.id()).Score, -2*int(Misbehaviour))
 }
 
-func TestLengthClaimOfGigabyte(t *testing.T) {
+func TestLengthClaimOfGigabyte(t *testing.T) { eachSuite(t, testLengthClaimOfGigabyte) }
+
+func testLengthClaimOfGigabyte(t *testing.T) {
 	v := newVillage(t, options{})
 	v.closed(v.stream(append(v.named("votes"), binary.AppendUvarint(nil, 1<<30)...)))
 	eventually(t, "the claim counts", func() bool { return v.victim.info(v.hostile.id()).Score <= -int(Misbehaviour)+1 })
@@ -148,7 +156,9 @@ func TestLengthClaimOfGigabyte(t *testing.T) {
 }
 
 // TestFlood: hundreds of megabytes, faster than they are handled, cost a bounded amount of memory, and the others are not held up.
-func TestFlood(t *testing.T) {
+func TestFlood(t *testing.T) { eachSuite(t, testFlood) }
+
+func testFlood(t *testing.T) {
 	const total, size = 200 << 20, 4 << 20
 	let := make(chan struct{})
 	v := newVillage(t, options{slow: func(r received) {
@@ -190,7 +200,9 @@ func TestFlood(t *testing.T) {
 	require.Less(t, most-min(most, before.HeapAlloc), uint64(100<<20), "memory beside what was there before")
 }
 
-func TestThousandStreams(t *testing.T) {
+func TestThousandStreams(t *testing.T) { eachSuite(t, testThousandStreams) }
+
+func testThousandStreams(t *testing.T) {
 	v := newVillage(t, options{})
 	limit := v.victim.net.maxStreams()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -213,7 +225,9 @@ func TestThousandStreams(t *testing.T) {
 }
 
 // TestUnknownStreams: opening streams for nothing ends in a ban.
-func TestUnknownStreams(t *testing.T) {
+func TestUnknownStreams(t *testing.T) { eachSuite(t, testUnknownStreams) }
+
+func testUnknownStreams(t *testing.T) {
 	v := newVillage(t, options{})
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -230,7 +244,9 @@ func TestUnknownStreams(t *testing.T) {
 }
 
 // TestOtherIdentity: whoever answers at an address with another key than the one that was asked for is not taken.
-func TestOtherIdentity(t *testing.T) {
+func TestOtherIdentity(t *testing.T) { eachSuite(t, testOtherIdentity) }
+
+func testOtherIdentity(t *testing.T) {
 	v := newVillage(t, options{})
 	wanted := newNobody(t)
 	v.victim.net.SetMembers(map[chain.Peer]string{v.other.id(): "", wanted: v.hostile.net.Address()})
@@ -248,7 +264,9 @@ func TestOtherIdentity(t *testing.T) {
 }
 
 // TestOtherChain: both sides know why they are not connected.
-func TestOtherChain(t *testing.T) {
+func TestOtherChain(t *testing.T) { eachSuite(t, testOtherChain) }
+
+func testOtherChain(t *testing.T) {
 	v := newVillage(t, options{})
 	foreign := start(t, options{genesis: crypto.Hash{9}})
 	foreign.net.SetMembers(map[chain.Peer]string{v.victim.id(): v.victim.net.Address()})
@@ -262,7 +280,9 @@ func TestOtherChain(t *testing.T) {
 }
 
 // TestBan: a banned peer is thrown out, told so, refused, and taken again when its time is over.
-func TestBan(t *testing.T) {
+func TestBan(t *testing.T) { eachSuite(t, testBan) }
+
+func testBan(t *testing.T) {
 	v := newVillage(t, options{})
 	ended := v.conn
 	for range 9 {
@@ -305,7 +325,9 @@ func refusedNow(t *testing.T, a, b *node) verdict {
 }
 
 // TestSlowReader: a peer that reads nothing costs a full queue and no more.
-func TestSlowReader(t *testing.T) {
+func TestSlowReader(t *testing.T) { eachSuite(t, testSlowReader) }
+
+func testSlowReader(t *testing.T) {
 	let := make(chan struct{})
 	a := start(t, options{})
 	b := start(t, options{slow: func(received) { <-let }})
@@ -332,7 +354,9 @@ func TestSlowReader(t *testing.T) {
 }
 
 // TestMembersOnly: a peer's streams of such protocols work while it is a member, and only then.
-func TestMembersOnly(t *testing.T) {
+func TestMembersOnly(t *testing.T) { eachSuite(t, testMembersOnly) }
+
+func testMembersOnly(t *testing.T) {
 	v := newVillage(t, options{})
 	heard := func(from *node) bool {
 		from.net.Send(v.victim.id(), "board", []byte("motion"))
@@ -371,7 +395,9 @@ func TestMembersOnly(t *testing.T) {
 }
 
 // TestTwoNodesWithOneKey: the first stays, the second is refused, both are told.
-func TestTwoNodesWithOneKey(t *testing.T) {
+func TestTwoNodesWithOneKey(t *testing.T) { eachSuite(t, testTwoNodesWithOneKey) }
+
+func testTwoNodesWithOneKey(t *testing.T) {
 	key := newKey(t)
 	v := newVillage(t, options{})
 	first := start(t, options{key: key})
@@ -392,7 +418,9 @@ func TestTwoNodesWithOneKey(t *testing.T) {
 }
 
 // TestOwnAddress: a node whose own address is among its peers leaves it alone.
-func TestOwnAddress(t *testing.T) {
+func TestOwnAddress(t *testing.T) { eachSuite(t, testOwnAddress) }
+
+func testOwnAddress(t *testing.T) {
 	first := start(t, options{})
 	address := first.net.Address()
 	first.stop()

@@ -104,7 +104,9 @@ func TestListenFails(t *testing.T) {
 }
 
 // TestEndsClean: when Run has returned, no goroutine and no socket of it is left, whatever was going on.
-func TestEndsClean(t *testing.T) {
+func TestEndsClean(t *testing.T) { eachSuite(t, testEndsClean) }
+
+func testEndsClean(t *testing.T) {
 	before := runtime.NumGoroutine()
 	gate := make(chan struct{})
 	a, b := pair(t, options{}, options{slow: func(received) { <-gate }})
@@ -184,7 +186,9 @@ func (p *tap) cut() {
 }
 
 // TestSilentPeer: a peer whose machine still acknowledges and that answers nothing is given up in DeadAfter, and connected again when it is back.
-func TestSilentPeer(t *testing.T) {
+func TestSilentPeer(t *testing.T) { eachSuite(t, testSilentPeer) }
+
+func testSilentPeer(t *testing.T) {
 	dead := func(c *Config) { c.DeadAfter = time.Second }
 	a, b := start(t, options{config: dead}), start(t, options{})
 	line := newTap(t, b.net.Address())
@@ -202,7 +206,9 @@ func TestSilentPeer(t *testing.T) {
 }
 
 // TestPeerInfo: what an operator sees.
-func TestPeerInfo(t *testing.T) {
+func TestPeerInfo(t *testing.T) { eachSuite(t, testPeerInfo) }
+
+func testPeerInfo(t *testing.T) {
 	a, b := pair(t, options{}, options{})
 	c := start(t, options{config: func(c *Config) { c.Peers = []string{a.net.Address(), "127.0.0.1:1"} }})
 	c.awaitChange(a.id(), true)
@@ -228,7 +234,9 @@ func TestPeerInfo(t *testing.T) {
 }
 
 // TestRoom: strangers fill max_peers and no more; members and configured peers have room beside them.
-func TestRoom(t *testing.T) {
+func TestRoom(t *testing.T) { eachSuite(t, testRoom) }
+
+func testRoom(t *testing.T) {
 	friend := newKey(t)
 	a := start(t, options{config: func(c *Config) {
 		c.MaxPeers = 1
@@ -257,7 +265,9 @@ func TestRoom(t *testing.T) {
 }
 
 // TestDiscovery: two nodes that know a third find each other, and only if they want to.
-func TestDiscovery(t *testing.T) {
+func TestDiscovery(t *testing.T) { eachSuite(t, testDiscovery) }
+
+func testDiscovery(t *testing.T) {
 	curious := func(peers ...string) options {
 		return options{config: func(c *Config) { c.Discovery, c.Peers = true, peers }, setup: func(n *Network) { n.asks = 20 * time.Millisecond }}
 	}

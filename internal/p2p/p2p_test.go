@@ -6,7 +6,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRoundTrip(t *testing.T) {
+func TestRoundTrip(t *testing.T) { eachSuite(t, testRoundTrip) }
+
+func testRoundTrip(t *testing.T) {
 	a, b := pair(t, options{}, options{})
 	require.True(t, a.net.Send(b.id(), "votes", []byte("yes")))
 	got := b.next()

@@ -10,7 +10,9 @@ import (
 )
 
 // TestReconnect: a node that comes back, as another process with the same key at the same address, is connected again, and the other hears both.
-func TestReconnect(t *testing.T) {
+func TestReconnect(t *testing.T) { eachSuite(t, testReconnect) }
+
+func testReconnect(t *testing.T) {
 	key := newKey(t)
 	a := start(t, options{})
 	b := start(t, options{key: key})
@@ -36,7 +38,9 @@ func TestReconnect(t *testing.T) {
 }
 
 // TestBothDial: whoever dials first, two nodes end with one connection, the same at both ends, over which messages go both ways.
-func TestBothDial(t *testing.T) {
+func TestBothDial(t *testing.T) { eachSuite(t, testBothDial) }
+
+func testBothDial(t *testing.T) {
 	for round := range 10 {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			a, b := start(t, options{}), start(t, options{})
@@ -69,7 +73,9 @@ func TestBothDial(t *testing.T) {
 
 // TestLostAndBack: a node whose old connection still looks alive, because nobody has heard of its end, is taken again as soon as the old one does not
 // answer, and it is no conflict.
-func TestLostAndBack(t *testing.T) {
+func TestLostAndBack(t *testing.T) { eachSuite(t, testLostAndBack) }
+
+func testLostAndBack(t *testing.T) {
 	key := newKey(t)
 	a := start(t, options{})
 	line := newTap(t, a.net.Address())
@@ -91,7 +97,9 @@ func TestLostAndBack(t *testing.T) {
 }
 
 // TestWatchersHearInTurn: whatever connections are made and replaced, a peer comes and goes by turns, and what is told last is what is.
-func TestWatchersHearInTurn(t *testing.T) {
+func TestWatchersHearInTurn(t *testing.T) { eachSuite(t, testWatchersHearInTurn) }
+
+func testWatchersHearInTurn(t *testing.T) {
 	nodes := []*node{start(t, options{}), start(t, options{}), start(t, options{})}
 	for range 5 {
 		mesh(nodes...)
