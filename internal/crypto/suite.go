@@ -92,6 +92,10 @@ type Suite interface {
 	// KeySize is the length in bytes of Seal's keys.
 	KeySize() int
 
+	// AccountKinds are the kinds of account signature, in the genesis' words, that a new chain of this suite takes unless it is told otherwise; the one
+	// that its own validators' accounts have comes first.
+	AccountKinds() []string
+
 	// Channel is what the channel between peers is made of.
 	Channel() Channel
 

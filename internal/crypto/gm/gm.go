@@ -98,6 +98,9 @@ func (s Suite) Open(key, sealed, context []byte) ([]byte, error) {
 // KeySize is 16 bytes.
 func (Suite) KeySize() int { return keySize }
 
+// AccountKinds are SM2 and, so that Ethereum's tools go on working, secp256k1.
+func (Suite) AccountKinds() []string { return []string{"sm2", "secp256k1"} }
+
 // Verify takes r ‖ s.
 func (k publicKey) Verify(msg, sig []byte) error {
 	if !k.PublicKey.Verify(sm2.DefaultID, msg, sig) {

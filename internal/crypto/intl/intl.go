@@ -92,6 +92,9 @@ func (s Suite) Open(key, sealed, context []byte) ([]byte, error) {
 // KeySize is 32 bytes.
 func (Suite) KeySize() int { return 32 }
 
+// AccountKinds is Ethereum's alone.
+func (Suite) AccountKinds() []string { return []string{"secp256k1"} }
+
 func (k publicKey) Bytes() []byte { return append([]byte(nil), k...) }
 
 func (k publicKey) Verify(msg, sig []byte) error {
