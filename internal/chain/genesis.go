@@ -77,7 +77,7 @@ type Genesis struct {
 	ChainID uint64 `json:"chainId"`
 	// TimeMillis is the chain's first time, Unix milliseconds.
 	TimeMillis uint64 `json:"timeMillis"`
-	// Suite names the cryptographic suite: "intl".
+	// Suite names the cryptographic suite: "intl" or "gm". Which words there are is known where suites are chosen, not here.
 	Suite string `json:"suite"`
 	// Consensus is the engine with its parameters: they bind every node, so they stand here and in no node's own file.
 	Consensus Consensus `json:"consensus"`
@@ -89,6 +89,10 @@ type Genesis struct {
 	// GasLimit bounds the gas of one block.
 	GasLimit  uint64    `json:"gasLimit"`
 	Retention Retention `json:"retention"`
+	// Admission is "open" where it is absent.
+	Admission Admission `json:"admission,omitempty"`
+	// Organisations are those whose certificates let nodes in from the beginning.
+	Organisations []GenesisOrganisation `json:"organisations,omitempty"`
 	// Alloc is the state of block 0.
 	Alloc map[common.Address]GenesisAccount `json:"alloc"`
 }
@@ -202,8 +206,8 @@ func (g *Genesis) Validate() error {
 		return bad("chainId", "must be 1 to 2^53-1, JavaScript tools hold it in a double")
 	case g.TimeMillis == 0 || g.TimeMillis > 1<<48:
 		return bad("timeMillis", "must be Unix milliseconds")
-	case g.Suite != "intl":
-		return bad("suite", "%q is unknown, use \"intl\"", g.Suite)
+	case g.Suite == "" || len(g.Suite) > 16:
+		return bad("suite", "%q names no cryptographic suite, use \"intl\" or \"gm\"", g.Suite)
 	case g.GasLimit < params.MaxTxGas:
 		return bad("gasLimit", "%d is below %d, the largest transaction (EIP-7825)", g.GasLimit, uint64(params.MaxTxGas))
 	case g.GasLimit > 1<<40:
@@ -219,7 +223,7 @@ func (g *Genesis) Validate() error {
 			return bad("transactions", "%q is there twice", k)
 		}
 	}
-	for _, check := range []func(func(string, string, ...any) error) error{g.validateConsensus, g.validateFees, g.validateValidators, g.validateAlloc} {
+	for _, check := range []func(func(string, string, ...any) error) error{g.validateConsensus, g.validateFees, g.validateValidators, g.validateOrganisations, g.validateAlloc} {
 		if err := check(bad); err != nil {
 			return err
 		}
