@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 type genesisFlags struct {
 	chainID     uint64
 	name        string
+	suite       string
 	fees        string
 	baseFee     string
 	gasLimit    uint64
@@ -31,6 +33,8 @@ type genesisFlags struct {
 	heartbeat   int
 	keepStates  uint64
 	alloc       []string
+	// transactions are the kinds of account signature; none asks the suite.
+	transactions []string
 	dev         bool
 	devAccounts int
 }
@@ -60,7 +64,7 @@ var (
 
 // buildGenesis makes a chain of one validator, whose key it draws, and lists the accounts that --dev funds.
 func buildGenesis(f *genesisFlags) (*chain.Genesis, crypto.SecretKey, []*client.Secp256k1, error) {
-	suite, err := node.SuiteByName(defaultSuite)
+	suite, err := f.cryptography()
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -80,13 +84,26 @@ func buildGenesis(f *genesisFlags) (*chain.Genesis, crypto.SecretKey, []*client.
 	return g, key, dev, nil
 }
 
+// cryptography is the suite that --suite names.
+func (f *genesisFlags) cryptography() (crypto.Suite, error) {
+	suite, err := node.SuiteByName(f.suite)
+	if err != nil {
+		return nil, usagef("--suite: %w", err)
+	}
+	return suite, nil
+}
+
 // genesis is what the flags and the founding validators make, not yet validated, and the accounts that --dev funds.
 func (f *genesisFlags) genesis(engine chain.EngineKind, founders []chain.GenesisValidator) (*chain.Genesis, []*client.Secp256k1, error) {
+	kinds, err := f.kinds()
+	if err != nil {
+		return nil, nil, err
+	}
 	g := &chain.Genesis{
-		Name: f.name, ChainID: f.chainID, TimeMillis: uint64(time.Now().UnixMilli()), Suite: defaultSuite,
+		Name: f.name, ChainID: f.chainID, TimeMillis: uint64(time.Now().UnixMilli()), Suite: f.suite,
 		Consensus:    chain.Consensus{Engine: engine, MaxBlockTxs: maxBlockTxs, MaxBlockBytes: maxBlockBytes, BatchMillis: f.batchMillis, HeartbeatMillis: f.heartbeat},
 		Validators:   founders,
-		Transactions: []chain.TxKind{chain.Secp256k1},
+		Transactions: kinds,
 		Fees:         chain.Fees{Mode: chain.FeeMode(f.fees)},
 		GasLimit:     f.gasLimit,
 		Retention:    chain.Retention{StateBlocks: f.keepStates},
@@ -110,11 +127,31 @@ func (f *genesisFlags) genesis(engine chain.EngineKind, founders []chain.Genesis
 	return g, dev, err
 }
 
+// kinds are the kinds of account signature that the chain takes.
+func (f *genesisFlags) kinds() (out []chain.TxKind, err error) {
+	words := f.transactions
+	if len(words) == 0 {
+		suite, err := node.SuiteByName(defaultSuite)
+		if err != nil {
+			return nil, err
+		}
+		words = suite.AccountKinds()
+	}
+	for _, w := range words {
+		out = append(out, chain.TxKind(strings.TrimSpace(w)))
+	}
+	if f.dev && !slices.Contains(out, chain.Secp256k1) {
+		return nil, usagef("--dev: the well-known accounts are of kind %q, which --transactions leaves out; fund accounts of your own with --alloc", chain.Secp256k1)
+	}
+	return out, nil
+}
+
 // register adds the flags to a command.
 func (f *genesisFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Uint64Var(&f.chainID, "chain-id", defaultChainID, "EIP-155 chain id")
 	flags.StringVar(&f.name, "name", "jialing", "the chain's name")
+	flags.StringVar(&f.suite, "suite", defaultSuite, "cryptographic suite: intl (SHA-256, Ed25519, AES) or gm (SM3, SM2, SM4)")
 	flags.StringVar(&f.fees, "fees", string(chain.FeesZero), "what gas costs: zero, fixed or market (EIP-1559)")
 	flags.StringVar(&f.baseFee, "base-fee", "", "base fee per gas with --fees fixed or market (default 1gwei)")
 	flags.Uint64Var(&f.gasLimit, "gas-limit", defaultGasLimit, "gas limit of a block")
@@ -122,6 +159,7 @@ func (f *genesisFlags) register(cmd *cobra.Command) {
 	flags.IntVar(&f.heartbeat, "heartbeat-millis", 0, "make an empty block after that long without one; 0: blocks only when there is work")
 	flags.Uint64Var(&f.keepStates, "keep-states", 0, "past blocks whose state can be read; 0 keeps all")
 	flags.StringArrayVar(&f.alloc, "alloc", nil, "fund an account: ADDRESS=AMOUNT, in ether; may be repeated")
+	flags.StringSliceVar(&f.transactions, "transactions", nil, "kinds of account signature that the chain takes: secp256k1, sm2 or both (default: what the suite says)")
 	flags.BoolVar(&f.dev, "dev", false, "fund test accounts whose keys everybody knows (Hardhat's and Anvil's)")
 	flags.IntVar(&f.devAccounts, "dev-accounts", 10, "with --dev: how many")
 }
