@@ -38,7 +38,7 @@ func (f *demoFlags) make(c *cli) ([]*client.Secp256k1, []demoFolder, error) {
 	if err := writeNew(filepath.Join(f.dir, demoMarker), []byte("jialing demo --fresh replaces this folder\n"), 0o644); err != nil {
 		return nil, nil, err
 	}
-	genesis := genesisFlags{chainID: defaultChainID, name: "demo", fees: string(chain.FeesZero), gasLimit: defaultGasLimit,
+	genesis := genesisFlags{chainID: defaultChainID, name: "demo", suite: f.suite, fees: string(chain.FeesZero), gasLimit: defaultGasLimit,
 		batchMillis: defaultBatchMillis, dev: true, devAccounts: max(10, f.senders)}
 	if f.solo {
 		g, key, dev, err := buildGenesis(&genesis)

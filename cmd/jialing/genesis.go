@@ -35,8 +35,8 @@ type genesisFlags struct {
 	alloc       []string
 	// transactions are the kinds of account signature; none asks the suite.
 	transactions []string
-	dev         bool
-	devAccounts int
+	dev          bool
+	devAccounts  int
 }
 
 // What a new chain has unless flags say otherwise; docs/genesis.md gives the reasons.
@@ -131,7 +131,7 @@ func (f *genesisFlags) genesis(engine chain.EngineKind, founders []chain.Genesis
 func (f *genesisFlags) kinds() (out []chain.TxKind, err error) {
 	words := f.transactions
 	if len(words) == 0 {
-		suite, err := node.SuiteByName(defaultSuite)
+		suite, err := f.cryptography()
 		if err != nil {
 			return nil, err
 		}

@@ -159,7 +159,7 @@ func (f *networkFlags) founders(plan []plannedNode) ([]founder, error) {
 	if f.accounts != nil && len(f.accounts) != len(plan) {
 		return nil, usagef("--accounts lists %d addresses for %d validators", len(f.accounts), len(plan))
 	}
-	suite, err := node.SuiteByName(defaultSuite)
+	suite, err := f.cryptography()
 	if err != nil {
 		return nil, err
 	}
