@@ -20,10 +20,11 @@ const wanted = {
   "apps/evidence/Evidence.sol": ["Evidence"],
   "test/clients/contract/Probe.sol": ["Probe", "Delegate"],
   "internal/govern/contract/Validators.sol": ["Validators"],
+  "internal/govern/contract/Organisations.sol": ["Organisations"],
 };
 
 // Contracts that the genesis holds: nobody deploys them, so their artifact has the code that runs as well.
-const inGenesis = ["Validators"];
+const inGenesis = ["Validators", "Organisations"];
 
 const settings = {
   optimizer: { enabled: true, runs: 200 },

@@ -1,4 +1,4 @@
-// Package govern knows who the validators are: it reads them from the chain's own state and says who rules at every height.
+// Package govern knows who the validators are, and which organisations certify nodes: it reads them from the chain's own state and says who rules at every height.
 //
 // In the sentence pool → order → execute → attest → store → serve it stands beside execute: after each block it looks whether the block's writes
 // changed the system contract Validators (contract/Validators.sol, at Address from the genesis on), and if so what set rules ActivationDelay

@@ -36,8 +36,8 @@ type Member struct {
 	Endpoint string
 }
 
-// ErrState is wrapped where the contract's storage is none that the contract writes: a broken node or a genesis that was not checked.
-var ErrState = errors.New("the validators contract's state cannot be read")
+// ErrState is wrapped where a contract's storage is none that the contract writes: a broken node or a genesis that was not checked.
+var ErrState = errors.New("a system contract's state cannot be read")
 
 // Read returns the validators that st holds, by ascending id. Its cost is bounded by MaxMembers: some ten slots for each.
 func Read(st chain.State) (chain.ValidatorSet, []Member, error) {
