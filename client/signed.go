@@ -93,14 +93,14 @@ func decodeReceipt(raw []byte) (*types.Receipt, error) {
 
 // Transaction reads a transaction from the node, of the pool or of a block, and checks hash and signature; ethereum.NotFound where the node knows none.
 func (c *Client) Transaction(ctx context.Context, hash common.Hash) (*SignedTx, error) {
-	var raw hexutil.Bytes
+	var raw *hexutil.Bytes // null for one that is unknown
 	if err := c.rpc.CallContext(ctx, &raw, "eth_getRawTransactionByHash", hash); err != nil {
 		return nil, describe("read transaction", err)
 	}
-	if len(raw) == 0 {
+	if raw == nil {
 		return nil, fmt.Errorf("read transaction: %w", ethereum.NotFound)
 	}
-	tx, err := DecodeTx(c.chainID, raw)
+	tx, err := DecodeTx(c.chainID, *raw)
 	if err != nil {
 		return nil, fmt.Errorf("read transaction: %w", err)
 	}

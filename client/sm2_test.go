@@ -3,14 +3,17 @@ package client_test
 import (
 	"encoding/json"
 	"math/big"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/accounts/keystore"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 	gethcrypto "github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -247,4 +250,45 @@ func (f forger) SignTx(chainID *big.Int, tx *client.Tx) ([]byte, error) {
 		raw[len(raw)-1] ^= 1
 	}
 	return raw, err
+}
+
+// rawNode answers eth_getRawTransactionByHash alone.
+type rawNode map[common.Hash]hexutil.Bytes
+
+func (n rawNode) ChainId() *hexutil.Big { return (*hexutil.Big)(big.NewInt(77)) }
+
+func (n rawNode) GetRawTransactionByHash(hash common.Hash) any {
+	if raw, ok := n[hash]; ok {
+		return raw
+	}
+	return nil
+}
+
+func TestTransactionIsCheckedAgainstItsHash(t *testing.T) {
+	node, nonce := rawNode{}, uint64(0)
+	server := rpc.NewServer()
+	require.NoError(t, server.RegisterName("eth", node))
+	web := httptest.NewServer(server)
+	t.Cleanup(func() { server.Stop(); web.Close() })
+	c := dial(t, web.URL)
+	for _, kind := range []string{client.KindSM2, client.KindSecp256k1} {
+		from, err := client.NewAccount(kind)
+		require.NoError(t, err)
+		raw, err := from.SignTx(big.NewInt(77), &client.Tx{Nonce: &nonce, Gas: 1, FeeCap: new(big.Int), TipCap: new(big.Int)})
+		require.NoError(t, err)
+		hash := client.TxHash(raw)
+		node[hash] = raw
+		tx, err := c.Transaction(t.Context(), hash)
+		require.NoError(t, err)
+		require.Equal(t, from.Address(), tx.From)
+		require.Equal(t, kind, tx.Kind)
+		node[common.Hash{1}] = raw
+		_, err = c.Transaction(t.Context(), common.Hash{1})
+		require.ErrorContains(t, err, "the node gives "+hash.Hex())
+		node[common.Hash{2}] = raw[:40]
+		_, err = c.Transaction(t.Context(), common.Hash{2})
+		require.ErrorContains(t, err, "decode transaction")
+	}
+	_, err := c.Transaction(t.Context(), common.Hash{3})
+	require.ErrorIs(t, err, ethereum.NotFound)
 }

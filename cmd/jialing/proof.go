@@ -90,6 +90,7 @@ type provenView struct {
 	Holds     bool            `json:"holds"`
 	ChainID   uint64          `json:"chainId"`
 	TxHash    common.Hash     `json:"transaction"`
+	Kind      string          `json:"kind"`
 	From      common.Address  `json:"from"`
 	To        *common.Address `json:"to,omitempty"`
 	Contract  *common.Address `json:"contractAddress,omitempty"`
@@ -159,7 +160,7 @@ func proveDocument(proven *client.Proven, registry common.Address, path string) 
 }
 
 func viewProven(p *client.Proven) *provenView {
-	v := &provenView{Holds: true, ChainID: p.ChainID, TxHash: p.TxHash, From: p.From, To: p.To, Contract: p.Contract, Succeeded: p.Succeeded, Height: p.Height,
+	v := &provenView{Holds: true, ChainID: p.ChainID, TxHash: p.TxHash, Kind: p.Kind, From: p.From, To: p.To, Contract: p.Contract, Succeeded: p.Succeeded, Height: p.Height,
 		BlockHash: p.BlockHash, Time: p.Time, Certified: p.CertifiedHeight, Quorum: p.Quorum, Of: p.Validators}
 	for _, s := range p.Signers {
 		v.Signers = append(v.Signers, s.Name)
@@ -171,7 +172,7 @@ func viewProven(p *client.Proven) *provenView {
 }
 
 func (v *provenView) text(w io.Writer) {
-	fmt.Fprintf(w, "the proof holds\t\ntransaction\t%s\nfrom\t%s\n", v.TxHash, v.From)
+	fmt.Fprintf(w, "the proof holds\t\ntransaction\t%s\nfrom\t%s\nsigned with\t%s\n", v.TxHash, v.From, v.Kind)
 	if v.To != nil {
 		fmt.Fprintf(w, "to\t%s\n", v.To)
 	}

@@ -93,7 +93,9 @@ func (c *cli) ask(tty *os.File, prompt string) (string, error) {
 // storedAccount is one file of the keystore.
 type storedAccount struct {
 	Address common.Address `json:"address"`
-	File    string         `json:"file"`
+	// Kind is how it signs, as the file says it.
+	Kind string `json:"kind"`
+	File string `json:"file"`
 }
 
 // accounts lists the keystore by file name, which begins with the time of making. Files that are no accounts are skipped aloud.
@@ -117,9 +119,11 @@ func (c *cli) accounts() ([]storedAccount, error) {
 		path := filepath.Join(dir, e.Name())
 		b, err := readBounded(path)
 		if err == nil {
-			var a storedAccount
+			a := storedAccount{File: path}
 			if a.Address, err = client.KeystoreAddress(b); err == nil {
-				a.File = path
+				a.Kind, err = client.KeystoreKind(b)
+			}
+			if err == nil {
 				out = append(out, a)
 				continue
 			}
@@ -176,8 +180,8 @@ func keystoreName(address common.Address, made time.Time) string {
 	return fmt.Sprintf("UTC--%s--%x", made.UTC().Format("2006-01-02T15-04-05.000000000Z"), address[:])
 }
 
-// signer opens the account that --from or --key-file names.
-func (c *cli) signer(from, keyFile string) (client.Account, error) {
+// signer opens the account that --from or --key-file (a private key of that kind) names.
+func (c *cli) signer(from, keyFile, keyKind string) (client.Account, error) {
 	switch {
 	case from != "" && keyFile != "":
 		return nil, usagef("--from and --key-file exclude each other")
@@ -186,7 +190,7 @@ func (c *cli) signer(from, keyFile string) (client.Account, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the private key: %w", err)
 		}
-		return client.Secp256k1FromHex(string(b))
+		return client.AccountFromHex(keyKind, string(b))
 	case from == "":
 		return nil, usagef("who sends? give --from ADDRESS (of the keystore), --from dev:0 (of a chain made with --dev) or --key-file FILE")
 	}
@@ -205,7 +209,7 @@ func (c *cli) signer(from, keyFile string) (client.Account, error) {
 }
 
 // open decrypts an account of the keystore.
-func (c *cli) open(address string) (*client.Secp256k1, error) {
+func (c *cli) open(address string) (client.KeyAccount, error) {
 	stored, err := c.findAccount(address)
 	if err != nil {
 		return nil, err
@@ -222,8 +226,8 @@ func (c *cli) open(address string) (*client.Secp256k1, error) {
 }
 
 // openKeystore decrypts a keystore file and checks that it holds the account whose name it bears.
-func openKeystore(file []byte, address common.Address, passphrase string) (*client.Secp256k1, error) {
-	a, err := client.Secp256k1FromKeystore(file, passphrase)
+func openKeystore(file []byte, address common.Address, passphrase string) (client.KeyAccount, error) {
+	a, err := client.AccountFromKeystore(file, passphrase)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,8 @@ import (
 
 // txFlags are those of the commands that send.
 type txFlags struct {
-	from, keyFile        string
+	from                 string
+	keyFile, keyKind     string
 	value, maxFee, tip   string
 	data, abiFile, nonce string
 	gas                  uint64
@@ -35,6 +36,7 @@ func (c *cli) sendFlags(cmd *cobra.Command, f *txFlags) {
 	c.keystoreFlags(cmd)
 	cmd.Flags().StringVar(&f.from, "from", "", "who sends: an ADDRESS of the keystore, or dev:0 … dev:9 on a chain made with --dev")
 	cmd.Flags().StringVar(&f.keyFile, "key-file", "", "file with the sender's private key in hex, instead of --from")
+	cmd.Flags().StringVar(&f.keyKind, "key-kind", client.KindSecp256k1, "kind of the key in --key-file: secp256k1 or sm2")
 	cmd.Flags().StringVar(&f.value, "value", "0", "amount to send: 1.5ether, 20gwei, 7wei")
 	cmd.Flags().Uint64Var(&f.gas, "gas", 0, "gas limit (default: the node's estimate)")
 	cmd.Flags().StringVar(&f.nonce, "nonce", "", "nonce (default: the account's next)")
@@ -134,7 +136,7 @@ func (c *cli) send(ctx context.Context, f *txFlags, tx client.Tx, contract *abi.
 	if err := f.fill(&tx); err != nil {
 		return err
 	}
-	from, err := c.signer(f.from, f.keyFile)
+	from, err := c.signer(f.from, f.keyFile, f.keyKind)
 	if err != nil {
 		return err
 	}

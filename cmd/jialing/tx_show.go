@@ -49,6 +49,8 @@ func (c *cli) txShow() *cobra.Command {
 // txView is a transaction with what became of it.
 type txView struct {
 	Hash      common.Hash     `json:"hash"`
+	Kind      string          `json:"kind"` // how it is signed
+	PublicKey hexutil.Bytes   `json:"publicKey,omitempty"`
 	Status    string          `json:"status"` // pending, succeeded, failed
 	From      common.Address  `json:"from"`
 	To        *common.Address `json:"to,omitempty"`
@@ -77,7 +79,7 @@ type logView struct {
 }
 
 func readTx(ctx context.Context, conn *client.Client, hash common.Hash, contract *abi.ABI) (*txView, error) {
-	tx, _, err := conn.Eth().TransactionByHash(ctx, hash)
+	tx, err := conn.Transaction(ctx, hash)
 	if errors.Is(err, ethereum.NotFound) {
 		if excluded, err := conn.Excluded(ctx, hash); err != nil {
 			return nil, err
@@ -87,13 +89,10 @@ func readTx(ctx context.Context, conn *client.Client, hash common.Hash, contract
 		return nil, fmt.Errorf("the node knows no transaction %s: %w", hash, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read transaction: %w", err)
+		return nil, err
 	}
-	from, err := types.Sender(types.LatestSignerForChainID(conn.ChainID()), tx)
-	if err != nil {
-		return nil, fmt.Errorf("read transaction: %w", err)
-	}
-	v := &txView{Hash: hash, Status: "pending", From: from, To: tx.To(), Nonce: tx.Nonce(), Value: tx.Value().String(), Data: tx.Data(), GasLimit: tx.Gas(), value: tx.Value()}
+	v := &txView{Hash: hash, Kind: tx.Kind, Status: "pending", From: tx.From, To: tx.To, Nonce: tx.Nonce, Value: tx.Value.String(), Data: tx.Data, GasLimit: tx.Gas,
+		PublicKey: tx.PublicKey, value: tx.Value}
 	r, err := conn.Receipt(ctx, hash)
 	if errors.Is(err, ethereum.NotFound) {
 		return v, nil
@@ -126,7 +125,7 @@ func (v *txView) addReceipt(r *types.Receipt, contract *abi.ABI) {
 }
 
 func (v *txView) text(w io.Writer) {
-	fmt.Fprintf(w, "transaction\t%s\nstatus\t%s\nfrom\t%s\n", v.Hash, v.Status, v.From)
+	fmt.Fprintf(w, "transaction\t%s\nstatus\t%s\nfrom\t%s\nsigned with\t%s\n", v.Hash, v.Status, v.From, v.Kind)
 	if v.To != nil {
 		fmt.Fprintf(w, "to\t%s\n", v.To)
 	}

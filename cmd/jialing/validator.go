@@ -46,6 +46,7 @@ func (c *cli) voteFlags(cmd *cobra.Command, f *txFlags) {
 	f.value = "0"
 	cmd.Flags().StringVar(&f.from, "from", "", "the validator's account: an ADDRESS of the keystore, or dev:0 … dev:9 on a network made with --dev")
 	cmd.Flags().StringVar(&f.keyFile, "key-file", "", "file with the account's private key in hex, instead of --from")
+	cmd.Flags().StringVar(&f.keyKind, "key-kind", client.KindSecp256k1, "kind of the key in --key-file: secp256k1 or sm2")
 	cmd.Flags().Uint64Var(&f.gas, "gas", 0, "gas limit (default: the node's estimate)")
 	cmd.Flags().StringVar(&f.nonce, "nonce", "", "nonce (default: the account's next)")
 	cmd.Flags().StringVar(&f.maxFee, "max-fee", "", "most to pay per gas, like 2gwei (default: the node's suggestion)")
@@ -233,7 +234,7 @@ func (v *validators) checkKey(ctx context.Context, key []byte) error {
 
 // own is the present entry of the sender.
 func (v *validators) own(ctx context.Context, f *txFlags) (*entry, error) {
-	from, err := v.c.signer(f.from, f.keyFile)
+	from, err := v.c.signer(f.from, f.keyFile, f.keyKind)
 	if err != nil {
 		return nil, err
 	}
@@ -277,7 +278,7 @@ func (v *validators) send(ctx context.Context, f *txFlags, method string, args .
 	if err := f.fill(&tx); err != nil {
 		return err
 	}
-	from, err := v.c.signer(f.from, f.keyFile)
+	from, err := v.c.signer(f.from, f.keyFile, f.keyKind)
 	if err != nil {
 		return err
 	}
