@@ -26,6 +26,8 @@ type Config struct {
 	StateHistory uint64
 	// Log receives Pebble's messages and the store's own. Nil discards them.
 	Log *slog.Logger
+	// Encryption seals the folder's files; nil: they are in plain text. See package vault.
+	Encryption *Encryption
 }
 
 // DefaultConfig is for a validator with 8 GiB of memory. Dir is the caller's.

@@ -14,6 +14,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
+
+	"github.com/jialing-chain/jialing/internal/store/vault"
 )
 
 const (
@@ -129,7 +131,7 @@ func isPermission(err error) bool { return errors.Is(err, os.ErrPermission) }
 
 // readError wraps an error of reading, with the damaged file's name when that is the cause.
 func (s *Store) readError(err error) error {
-	if pebble.IsCorruptionError(err) {
+	if pebble.IsCorruptionError(err) || errors.Is(err, vault.ErrAltered) {
 		if path := s.events.damaged(); path != "" {
 			return fmt.Errorf("%w: file %s: %w", ErrCorrupt, path, err)
 		}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/jialing-chain/jialing/internal/store/vault"
 )
 
 // The file FORMAT marks a data folder and names its format, before Pebble is asked: Pebble would take a folder whose manifest is missing for a new one, and delete
@@ -34,7 +36,7 @@ func readStamp(fs vfs.FS, dir string) (stampState, error) {
 	}
 	if !slices.Contains(names, stampName) {
 		for _, n := range names {
-			if n != "LOCK" && n != stampName+".tmp" {
+			if n != "LOCK" && n != stampName+".tmp" && n != vault.KeyFileName && n != vault.KeyFileName+".tmp" {
 				return stampNone, fmt.Errorf("%w: it has no file %s but holds %q, so it is no data folder or lost that file; choose an empty folder", ErrFormat, stampName, n)
 			}
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/store/mpt"
+	"github.com/jialing-chain/jialing/internal/store/vault"
 )
 
 // Store is an open data folder. Reading methods are safe for concurrent use; the methods that write name their callers.
@@ -30,6 +31,7 @@ type Store struct {
 	db     *pebble.DB
 	events *pebbleEvents
 	anchor *anchor
+	vault  *vault.FS // nil without encryption
 	pruner *pruner
 	forest *mpt.Forest
 
@@ -57,6 +59,8 @@ type Store struct {
 	// decisionMu makes decisions follow each other; it guards kept.
 	decisionMu sync.Mutex
 	kept       kept
+
+	rekeying rekeying
 
 	certificateMu sync.Mutex
 	pruneMu       sync.Mutex
@@ -110,6 +114,9 @@ func (s *Store) open() error {
 		return fmt.Errorf("%w: stop that process, or choose another folder (%w)", ErrLocked, err)
 	}
 	s.lock = lock
+	if err := s.openVault(); err != nil {
+		return err
+	}
 	if err := s.openPebble(); err != nil {
 		return err
 	}
@@ -168,6 +175,9 @@ func (s *Store) Close() error {
 	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
+	}
+	if s.vault != nil {
+		s.vault.Wipe()
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())

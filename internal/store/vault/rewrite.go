@@ -1,0 +1,419 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Usage is how much of the folder is sealed with which key.
+type Usage struct {
+	// Active is the key of new files.
+	Active uint32
+	// Keys are the numbers of all keys that vault.json holds.
+	Keys []uint32
+	// Converting tells that files in plain text are still read.
+	Converting bool
+	// OldFiles and OldBytes are sealed with another key than the active one, or not at all.
+	OldFiles int
+	OldBytes int64
+	// Bytes are those of all files that are or will be sealed.
+	Bytes int64
+}
+
+// Pending tells that re-keying or conversion has begun and not ended.
+func (u *Usage) Pending() bool { return u.Converting || len(u.Keys) > 1 }
+
+// Pace bounds the work of Rekey: it is called with the bytes that were read, and returns when more may be, or an error that ends the work. The error of a store that has
+// failed belongs here too: nothing is renamed after it.
+type Pace func(ctx context.Context, n int) error
+
+// oldFile is a file that needs sealing anew.
+type oldFile struct {
+	name string
+	size int64
+}
+
+// Usage reads the headers of the folder's files while a re-keying is pending; when none is, it knows.
+func (v *FS) Usage() (Usage, error) {
+	u, _, err := v.survey()
+	return u, err
+}
+
+func (v *FS) survey() (Usage, []oldFile, error) {
+	v.mu.Lock()
+	u := Usage{Active: v.ring.active, Converting: v.ring.plain}
+	for id := range v.ring.keys {
+		u.Keys = append(u.Keys, id)
+	}
+	v.mu.Unlock()
+	slices.Sort(u.Keys)
+	names, err := v.List(v.dir)
+	if err != nil {
+		return u, nil, fmt.Errorf("list folder: %w", err)
+	}
+	slices.Sort(names)
+	var old []oldFile
+	for _, base := range names {
+		name := v.PathJoin(v.dir, base)
+		if isClear(name) || strings.HasSuffix(base, rewriteSuffix) {
+			continue
+		}
+		size, isOld, err := v.look(name, u.Pending(), u.Active)
+		if err != nil {
+			return u, nil, err
+		}
+		u.Bytes += size
+		if isOld {
+			old = append(old, oldFile{name, size})
+			u.OldFiles++
+			u.OldBytes += size
+		}
+	}
+	return u, old, nil
+}
+
+// look tells a file's size and, if asked, whether its key is another than active. A file that is gone is none.
+func (v *FS) look(name string, ask bool, active uint32) (size int64, old bool, err error) {
+	info, err := v.FS.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("stat %s: %w", name, err)
+	}
+	if !ask || info.Size() == 0 || info.IsDir() {
+		return info.Size(), false, nil
+	}
+	f, err := v.FS.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("open %s: %w", name, err)
+	}
+	var b [headerSize]byte
+	n, err := readAt(f, b[:], 0)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return 0, false, fmt.Errorf("read %s: %w", name, err)
+	}
+	keyID, ok := sealedWith(b[:n])
+	return info.Size(), !ok || keyID != active, nil
+}
+
+// NewKey makes a new data key active, unless a re-keying is pending: that one is to end first. The key is durable when NewKey returns.
+func (v *FS) NewKey() error {
+	v.keysMu.Lock()
+	defer v.keysMu.Unlock()
+	v.mu.Lock()
+	next := v.ring.clone()
+	v.mu.Unlock()
+	if next.plain || len(next.keys) > 1 {
+		return nil
+	}
+	if err := next.add(v.suite, v.master); err != nil {
+		return err
+	}
+	return v.keep(next)
+}
+
+// keep makes next the keys, on the disk and then here. The caller holds keysMu.
+func (v *FS) keep(next *ring) error {
+	if err := next.store(v.FS, v.dir, v.suite); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.ring.wipe()
+	v.ring = next
+	return nil
+}
+
+// Rewrite seals every file anew that is under another key than the active one, or none, and returns when there are no such files. It can be ended at any time and begun again.
+func (v *FS) Rewrite(ctx context.Context, pace Pace) error {
+	for {
+		v.mu.Lock()
+		ending, busy := v.ending, v.oldWriters()
+		v.mu.Unlock()
+		_, old, err := v.survey()
+		if err != nil {
+			return err
+		}
+		done := 0
+		for _, f := range old {
+			ok, err := v.rewrite(ctx, f.name, pace)
+			if err != nil {
+				return fmt.Errorf("seal %s anew: %w", f.name, err)
+			}
+			if ok {
+				done++
+			}
+		}
+		if len(old) == 0 && busy == 0 {
+			return nil
+		}
+		if done < len(old) || busy > 0 { // tables that are being written: they become files to seal anew when they are closed
+			if done > 0 {
+				continue
+			}
+			select {
+			case <-ending:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// oldWriters counts the open files under another key than the active one. The caller holds mu.
+func (v *FS) oldWriters() (n int) {
+	for _, w := range v.writers {
+		if w.keyID != 0 && w.keyID != v.ring.active {
+			n++
+		}
+	}
+	return n
+}
+
+// take notes that a file is about to be sealed anew, or returns the writer that has it open.
+func (v *FS) take(name string) (writer any) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for w, f := range v.writers {
+		if f.name == name {
+			return w
+		}
+	}
+	v.rewriting, v.gone = name, false
+	return nil
+}
+
+// rewrite seals one file anew. false: that has to wait for its writer to close it.
+func (v *FS) rewrite(ctx context.Context, name string, pace Pace) (bool, error) {
+	switch w := v.take(name).(type) {
+	case *pageWriter:
+		return false, nil
+	case *logWriter:
+		return w.rekey(ctx, pace)
+	}
+	defer func() { v.mu.Lock(); v.rewriting = ""; v.mu.Unlock() }()
+	tmp := name + rewriteSuffix
+	err := v.copyTo(ctx, name, tmp, pace)
+	if err == nil {
+		err = v.replace(name, tmp)
+	}
+	if err == nil {
+		return true, nil
+	}
+	if rerr := v.FS.Remove(tmp); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+		err = errors.Join(err, rerr)
+	}
+	if v.isGone() && (errors.Is(err, errGone) || errors.Is(err, fs.ErrNotExist)) {
+		return true, nil
+	}
+	return false, err
+}
+
+// errGone is a file that was removed or replaced while it was being sealed anew.
+var errGone = errors.New("the file is gone")
+
+func (v *FS) isGone() bool { v.mu.Lock(); defer v.mu.Unlock(); return v.gone }
+
+// copyTo writes a durable copy of name's plain text, sealed as name with the active key.
+func (v *FS) copyTo(ctx context.Context, name, tmp string, pace Pace) (err error) {
+	src, err := v.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	f, err := v.FS.Create(tmp, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	v.mu.Lock()
+	dst := v.writer(name, f)
+	v.mu.Unlock()
+	if err := copyPaced(ctx, dst, src, pace); err != nil {
+		return errors.Join(err, dst.Close())
+	}
+	if err := dst.Sync(); err != nil {
+		return errors.Join(err, dst.Close())
+	}
+	if w, ok := dst.(*logWriter); ok && mayTear(name) { // its end mark is to be durable too, so that nothing of the copy can pass for a tear
+		return w.finish()
+	}
+	return dst.Close()
+}
+
+// copyPaced copies in steps of what a table's writer writes at once.
+func copyPaced(ctx context.Context, dst io.Writer, src io.Reader, pace Pace) error {
+	buf := make([]byte, 16*pageSize)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := src.Read(buf)
+		if n > 0 {
+			if err := pace(ctx, n); err != nil {
+				return err
+			}
+			if _, err := dst.Write(buf[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// replace puts tmp in name's place, for those too that have name open.
+func (v *FS) replace(name, tmp string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.gone {
+		return errGone
+	}
+	if err := v.FS.Rename(tmp, name); err != nil {
+		return err
+	}
+	if err := syncDir(v.FS, v.dir); err != nil {
+		return err
+	}
+	for r := range v.readers[name] {
+		if err := v.reopen(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reopen changes a reader over. The caller holds mu.
+func (v *FS) reopen(r *pageReader) error {
+	f, err := v.FS.Open(r.name, vfs.RandomReadsOption)
+	if err != nil {
+		return err
+	}
+	h, _, err := v.header(r.name, f)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return r.swap(f, h, info.Size())
+}
+
+// DropOldKeys ends a re-keying: it removes the keys from vault.json that no file uses, and files in plain text are read no longer. It fails if there is still one.
+func (v *FS) DropOldKeys() error {
+	v.keysMu.Lock()
+	defer v.keysMu.Unlock()
+	_, old, err := v.survey()
+	if err != nil {
+		return err
+	}
+	v.mu.Lock()
+	busy := v.oldWriters()
+	next := v.ring.clone()
+	v.mu.Unlock()
+	if len(old) > 0 || busy > 0 {
+		return fmt.Errorf("vault: %d files and %d open ones still need the old keys", len(old), busy)
+	}
+	for id, key := range next.keys {
+		if id != next.active {
+			clear(key)
+			delete(next.keys, id)
+			delete(next.wrapped, id)
+		}
+	}
+	next.plain = false
+	if err := syncDir(v.FS, v.dir); err != nil { // the files' new forms, before what opens the old ones goes
+		return err
+	}
+	return v.keep(next)
+}
+
+// finish closes a log durably, with its end mark.
+func (w *logWriter) finish() error {
+	defer w.fs.ended(w)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil && w.header != nil {
+		_, w.err = w.inner.Write(w.header.sealRecord(w.out[:0], record{endMark, w.number, w.synced}, nil))
+	}
+	if w.err == nil {
+		w.err = w.inner.Sync()
+	}
+	err := errors.Join(w.err, w.inner.Close())
+	if w.err == nil {
+		w.err = errors.New("vault: the file is closed")
+	}
+	return err
+}
+
+// rekey seals an open log anew while its writer waits. The store turns to a new log before, so what is left is short: the manifest, some MiB.
+func (w *logWriter) rekey(ctx context.Context, pace Pace) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil || w.header == nil {
+		return false, nil // about to be closed, or to begin: what it leaves is judged as a file
+	}
+	next := &logWriter{fs: w.fs, name: w.name}
+	if err := pace(ctx, 0); err != nil {
+		return false, err
+	}
+	if err := w.copyInto(ctx, next); err != nil {
+		w.fs.ended(next)
+		return false, err
+	}
+	w.fs.mu.Lock()
+	w.fs.writers[w] = written{w.name, next.header.keyID}
+	delete(w.fs.writers, next)
+	w.fs.mu.Unlock()
+	old := w.inner
+	w.inner, w.header, w.number, w.synced = next.inner, next.header, next.number, next.synced
+	if err := syncDir(w.fs.FS, w.fs.dir); err != nil {
+		w.err = err // after a crash the name might mean the old file, which lacks what would be written from here on
+		return false, err
+	}
+	return true, old.Close()
+}
+
+// copyInto makes next the writer of a durable copy under w's name. The caller holds w.mu.
+func (w *logWriter) copyInto(ctx context.Context, next *logWriter) (err error) {
+	v, tmp := w.fs, w.name+rewriteSuffix
+	src, err := v.Open(w.name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	if next.inner, err = v.FS.Create(tmp, "pebble-wal"); err != nil {
+		return err
+	}
+	err = copyPaced(ctx, next, src, func(context.Context, int) error { return nil })
+	if r, ok := src.(*logReader); err == nil && (!ok || r.number != w.number) {
+		err = fmt.Errorf("%s: %w: its writer wrote %d records, they cannot all be read", w.name, ErrAltered, w.number)
+	}
+	if err == nil {
+		err = next.Sync()
+	}
+	if err == nil {
+		v.mu.Lock()
+		err = v.FS.Rename(tmp, w.name)
+		v.mu.Unlock()
+	}
+	if err != nil {
+		return errors.Join(err, next.inner.Close(), v.FS.Remove(tmp))
+	}
+	return nil
+}
