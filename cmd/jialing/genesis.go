@@ -146,6 +146,24 @@ func (f *genesisFlags) kinds() (out []chain.TxKind, err error) {
 	return out, nil
 }
 
+// ownKind is the kind of the accounts that are made for the chain's validators: the suite's own where the chain takes it.
+func (f *genesisFlags) ownKind() (string, error) {
+	kinds, err := f.kinds()
+	if err != nil {
+		return "", err
+	}
+	suite, err := f.cryptography()
+	if err != nil {
+		return "", err
+	}
+	for _, k := range suite.AccountKinds() {
+		if slices.Contains(kinds, chain.TxKind(k)) {
+			return k, nil
+		}
+	}
+	return string(kinds[0]), nil
+}
+
 // register adds the flags to a command.
 func (f *genesisFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()

@@ -66,7 +66,7 @@ func newChain(cmd *cobra.Command, f *genesisFlags, genesis, keyFile string) (*ch
 		}
 		return buildGenesis(f)
 	}
-	for _, name := range []string{"chain-id", "name", "suite", "fees", "base-fee", "gas-limit", "batch-millis", "heartbeat-millis", "keep-states", "alloc", "dev"} {
+	for _, name := range []string{"chain-id", "name", "suite", "fees", "base-fee", "gas-limit", "batch-millis", "heartbeat-millis", "keep-states", "alloc", "transactions", "dev"} {
 		if cmd.Flags().Changed(name) {
 			return nil, nil, nil, usagef("--%s is settled by the --genesis file", name)
 		}

@@ -83,7 +83,7 @@ type founder struct {
 	key     crypto.SecretKey
 	address common.Address
 	// account is nil where --accounts brought the address.
-	account *client.Secp256k1
+	account client.KeyAccount
 }
 
 func (c *cli) createNetwork(f *networkFlags) error {
@@ -163,6 +163,10 @@ func (f *networkFlags) founders(plan []plannedNode) ([]founder, error) {
 	if err != nil {
 		return nil, err
 	}
+	kind, err := f.ownKind()
+	if err != nil {
+		return nil, err
+	}
 	var dev []*client.Secp256k1
 	if f.dev {
 		if dev, err = client.DevAccounts(len(plan)); err != nil {
@@ -191,8 +195,8 @@ func (f *networkFlags) founders(plan []plannedNode) ([]founder, error) {
 		case f.dev:
 			v.account = dev[i]
 		default:
-			if v.account, err = client.NewSecp256k1(); err != nil {
-				return nil, fmt.Errorf("make the account of %s: %w", v.name, err)
+			if v.account, err = client.NewAccount(kind); err != nil {
+				return nil, usagef("make the account of %s: %w", v.name, err)
 			}
 		}
 		v.address = v.account.Address()
