@@ -161,6 +161,7 @@ func TestVerifyRefusesEveryAlteredValue(t *testing.T) {
 		"leaf":        func(p *client.Proof) []byte { return p.TxProof[len(p.TxProof)-1] },
 		"receipt":     func(p *client.Proof) []byte { return p.Receipt },
 		"receiptLeaf": func(p *client.Proof) []byte { return p.ReceiptProof[len(p.ReceiptProof)-1] },
+		"recordProof": func(p *client.Proof) []byte { return p.RecordProof[len(p.RecordProof)-1][:] },
 		"blockHash":   func(p *client.Proof) []byte { return p.BlockHash[:] },
 		"header":      func(p *client.Proof) []byte { return p.Header },
 		"link 0":      func(p *client.Proof) []byte { return p.Links[0] },

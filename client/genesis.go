@@ -113,7 +113,8 @@ func (g *genesisFile) headerHash(s *suite, t *Trust) (common.Hash, error) {
 	if err != nil {
 		return common.Hash{}, err
 	}
-	extra := headerExtra{Millis: uint16(g.TimeMillis % 1000), Decision: id, Validators: validators, Next: validators, Ledger: ledger}
+	extra := headerExtra{Millis: uint16(g.TimeMillis % 1000), Decision: id, Validators: validators, Next: validators, Ledger: ledger,
+		Records: s.sum(append([]byte{recordRoot}, make([]byte, 8+common.HashLength)...))}
 	baseFee := new(big.Int)
 	if g.Fees.BaseFee != nil {
 		baseFee = (*big.Int)(g.Fees.BaseFee)

@@ -49,7 +49,7 @@ func newConsortium(t require.TestingT, length uint64, changes map[uint64][]chain
 	c.root, err = chain.HeaderHash(suite, header0)
 	require.NoError(t, err)
 	for h := uint64(1); h <= length; h++ {
-		c.block(t, types.EmptyTxsHash, types.EmptyReceiptsHash)
+		c.block(t, c.headers[0])
 	}
 	return c
 }
@@ -75,14 +75,17 @@ func (c *consortium) at(height uint64) chain.ValidatorSet {
 	}
 }
 
-func (c *consortium) block(t require.TestingT, txs, receipts common.Hash) {
+// block appends one with the records of another.
+func (c *consortium) block(t require.TestingT, records *chain.Header) {
 	parent := c.headers[len(c.headers)-1]
 	height := parent.Number.Uint64() + 1
 	parentHash, err := chain.HeaderHash(suite, parent)
 	require.NoError(t, err)
-	extra := chain.Extra{Millis: 456, Parent: parentHash, Validators: c.at(height).Hash(suite), Next: c.at(height + 1).Hash(suite)}
+	of, err := chain.DecodeExtra(records.Extra)
+	require.NoError(t, err)
+	extra := chain.Extra{Millis: 456, Parent: parentHash, Validators: c.at(height).Hash(suite), Next: c.at(height + 1).Hash(suite), Records: of.Records}
 	h := types.CopyHeader(parent)
-	h.ParentHash, h.Number, h.Extra, h.TxHash, h.ReceiptHash = parent.Hash(), new(big.Int).SetUint64(height), extra.Encode(), txs, receipts
+	h.ParentHash, h.Number, h.Extra, h.TxHash, h.ReceiptHash = parent.Hash(), new(big.Int).SetUint64(height), extra.Encode(), records.TxHash, records.ReceiptHash
 	c.headers = append(c.headers, h)
 }
 
@@ -137,9 +140,9 @@ func (c *consortium) proveTx(t *testing.T, links int) *client.Proof {
 	one := newLedger(t, 1, 0, 0)
 	first := uint64(len(c.headers))
 	header1 := one.headers[1]
-	c.block(t, header1.TxHash, header1.ReceiptHash)
+	c.block(t, header1)
 	for range links {
-		c.block(t, types.EmptyTxsHash, types.EmptyReceiptsHash)
+		c.block(t, c.headers[0])
 	}
 	last := uint64(len(c.headers) - 1)
 	p := one.proof

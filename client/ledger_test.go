@@ -91,21 +91,21 @@ func newLedgerOf(t *testing.T, from client.Account, n, at, links int) *ledger {
 			Topics: []common.Hash{event.ID, digest, common.BytesToHash(from.Address().Bytes())}, Data: logData}}}
 		receipts[i].Bloom = types.CreateBloom(receipts[i])
 	}
-	l.append(t, l.txs.Root(), chain.ReceiptsRoot(receipts))
+	l.append(t, l.txs, receipts)
 	for range links {
-		l.append(t, types.EmptyTxsHash, types.EmptyReceiptsHash)
+		l.append(t, nil, nil)
 	}
 	l.prove(t, receipts, at)
 	return l
 }
 
-func (l *ledger) append(t *testing.T, txs, receipts common.Hash) {
+func (l *ledger) append(t *testing.T, txs chain.Txs, receipts types.Receipts) {
 	parent := l.headers[len(l.headers)-1]
 	parentHash, err := chain.HeaderHash(suite, parent)
 	require.NoError(t, err)
 	extra := chain.Extra{Millis: 456, Parent: parentHash, Decision: crypto.Hash{7}, Validators: l.genesis.ValidatorSet().Hash(suite),
-		Next: l.genesis.ValidatorSet().Hash(suite)}
-	l.headers = append(l.headers, &types.Header{ParentHash: parent.Hash(), UncleHash: types.EmptyUncleHash, TxHash: txs, ReceiptHash: receipts,
+		Next: l.genesis.ValidatorSet().Hash(suite), Records: chain.NewRecords(txs, receipts).Root(suite)}
+	l.headers = append(l.headers, &types.Header{ParentHash: parent.Hash(), UncleHash: types.EmptyUncleHash, TxHash: txs.Root(), ReceiptHash: chain.ReceiptsRoot(receipts),
 		Difficulty: new(big.Int), Number: new(big.Int).Add(parent.Number, big.NewInt(1)), GasLimit: 60_000_000, Time: 1_700_000_001,
 		Extra: extra.Encode(), BaseFee: big.NewInt(7), WithdrawalsHash: &types.EmptyWithdrawalsHash, BlobGasUsed: new(uint64),
 		ExcessBlobGas: new(uint64), ParentBeaconRoot: new(common.Hash), RequestsHash: &types.EmptyRequestsHash})
@@ -121,7 +121,7 @@ func (l *ledger) prove(t *testing.T, receipts types.Receipts, at int) {
 	require.NoError(t, err)
 	l.proof = &client.Proof{Format: client.ProofFormat, Suite: "intl", ChainID: 77, Genesis: common.Hash(l.root), TxHash: l.txs[at].Hash(),
 		Index: hexutil.Uint64(at), Tx: l.txs[at].Raw(), TxProof: prove(t, l.txs, at), Receipt: receipt, ReceiptProof: prove(t, encodedReceipts(receipts), at),
-		BlockHash: l.headers[1].Hash(), Links: []hexutil.Bytes{}, Certificate: client.ProofCertificate{Height: hexutil.Uint64(certified.Number.Uint64()),
+		Count: hexutil.Uint64(len(l.txs)), RecordProof: recordProof(l.txs, receipts, at), BlockHash: l.headers[1].Hash(), Links: []hexutil.Bytes{}, Certificate: client.ProofCertificate{Height: hexutil.Uint64(certified.Number.Uint64()),
 			Block: certified.Hash(), Header: common.Hash(hash), Attestations: []client.ProofAttestation{{Validator: 1, Signature: sig}}}}
 	for i, h := range l.headers[1:] {
 		raw, err := rlp.EncodeToBytes(h)
@@ -132,6 +132,13 @@ func (l *ledger) prove(t *testing.T, receipts types.Receipts, at int) {
 			l.proof.Links = append(l.proof.Links, raw)
 		}
 	}
+}
+
+func recordProof(txs chain.Txs, receipts types.Receipts, at int) (out []common.Hash) {
+	for _, h := range chain.NewRecords(txs, receipts).Proof(suite, at) {
+		out = append(out, common.Hash(h))
+	}
+	return out
 }
 
 // encodedReceipts encodes each by itself: geth's own list writes nothing but the type of one that it does not know.

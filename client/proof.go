@@ -13,7 +13,7 @@ import (
 )
 
 // ProofFormat is the word that opens a proof.
-const ProofFormat = "jialing/proof/2"
+const ProofFormat = "jialing/proof/3"
 
 // MaxProofSize bounds a proof file in bytes. A proof holds one transaction, one receipt and one header, in hex; only a receipt with the logs of
 // a whole block comes near.
@@ -40,6 +40,10 @@ type Proof struct {
 	TxProof      []hexutil.Bytes `json:"txProof"`
 	Receipt      hexutil.Bytes   `json:"receipt"`
 	ReceiptProof []hexutil.Bytes `json:"receiptProof"`
+	// Count is the number of the block's records, RecordProof the hashes beside the path from this one to their root in the header's extra data: what the
+	// two tries show by Keccak-256, these show by the suite's hash.
+	Count       hexutil.Uint64 `json:"count"`
+	RecordProof []common.Hash  `json:"recordProof"`
 	// BlockHash is the Keccak-256 of Header, the block's RLP.
 	BlockHash common.Hash   `json:"blockHash"`
 	Header    hexutil.Bytes `json:"header"`
@@ -85,6 +89,9 @@ func (p *Proof) Encode() []byte {
 	out := *p
 	if out.Links == nil {
 		out.Links = []hexutil.Bytes{}
+	}
+	if out.RecordProof == nil {
+		out.RecordProof = []common.Hash{}
 	}
 	if out.Handovers == nil {
 		out.Handovers = []Handover{}

@@ -74,7 +74,7 @@ func Verify(p *Proof, t *Trust) (*Proven, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: certificate: %w", ErrProof, err)
 	}
-	out, err := p.verifyInclusion(header)
+	out, err := p.verifyInclusion(s, header)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProof, err)
 	}
@@ -128,8 +128,8 @@ func (p *Proof) verifyHeaders(s *suite, t *Trust) (*types.Header, error) {
 	return first, nil
 }
 
-// verifyInclusion checks that transaction and receipt are in the header's tries, and tells what they say.
-func (p *Proof) verifyInclusion(h *types.Header) (*Proven, error) {
+// verifyInclusion checks that transaction and receipt are in the header's tries and its tree of records, and tells what they say.
+func (p *Proof) verifyInclusion(s *suite, h *types.Header) (*Proven, error) {
 	if crypto.Keccak256Hash(p.Tx) != p.TxHash {
 		return nil, errors.New("the transaction hash is not the transaction's")
 	}
@@ -147,6 +147,9 @@ func (p *Proof) verifyInclusion(h *types.Header) (*Proven, error) {
 		if !bytes.Equal(value, part.value) {
 			return nil, fmt.Errorf("%s %d of block %s is another one", part.name, uint64(p.Index), h.Number)
 		}
+	}
+	if err := p.verifyRecord(s, h); err != nil {
+		return nil, fmt.Errorf("record %d of block %s: %w", uint64(p.Index), h.Number, err)
 	}
 	tx, err := DecodeTx(new(big.Int).SetUint64(uint64(p.ChainID)), p.Tx)
 	if err != nil {
@@ -180,20 +183,20 @@ func (p *Proof) proven(h *types.Header, tx *SignedTx, receipt *types.Receipt) (*
 	return out, nil
 }
 
-// headerExtra is a header's extraData: version(1) = 2 ‖ millisecond(2, big-endian) ‖ suite hash of the parent header ‖ hash of the decision ‖
-// hash of the set of validators that attests the block ‖ hash of the set that attests the next one ‖ ledger digest.
+// headerExtra is a header's extraData: version(1) = 3 ‖ millisecond(2, big-endian) ‖ suite hash of the parent header ‖ hash of the decision ‖
+// hash of the set of validators that attests the block ‖ hash of the set that attests the next one ‖ ledger digest ‖ root of the records.
 type headerExtra struct {
-	Millis                                     uint16
-	Parent, Decision, Validators, Next, Ledger common.Hash
+	Millis                                              uint16
+	Parent, Decision, Validators, Next, Ledger, Records common.Hash
 }
 
-const extraVersion = 2
+const extraVersion = 3
 
-const extraSize = 1 + 2 + 5*common.HashLength
+const extraSize = 1 + 2 + 6*common.HashLength
 
 func (e *headerExtra) encode() []byte {
 	b := binary.BigEndian.AppendUint16([]byte{extraVersion}, e.Millis)
-	for _, h := range []*common.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Next, &e.Ledger} {
+	for _, h := range []*common.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Next, &e.Ledger, &e.Records} {
 		b = append(b, h[:]...)
 	}
 	return b
@@ -207,7 +210,7 @@ func decodeExtra(b []byte) (*headerExtra, error) {
 	if e.Millis > 999 {
 		return nil, errors.New("its millisecond exceeds 999")
 	}
-	for i, h := range []*common.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Next, &e.Ledger} {
+	for i, h := range []*common.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Next, &e.Ledger, &e.Records} {
 		copy(h[:], b[3+common.HashLength*i:])
 	}
 	return e, nil

@@ -119,7 +119,7 @@ func HeaderDifference(ours, theirs *Header) string {
 		{"prevrandao", ours.MixDigest, theirs.MixDigest},
 		{"transactions root", ours.TxHash, theirs.TxHash},
 		{"state root", ours.Root, theirs.Root},
-		{"ledger digest", a.Ledger, b.Ledger},
+		{"ledger digest", a.Ledger, b.Ledger}, {"records", a.Records, b.Records},
 		{"gas used", ours.GasUsed, theirs.GasUsed},
 		{"receipts root", ours.ReceiptHash, theirs.ReceiptHash},
 		{"logs bloom", ours.Bloom, theirs.Bloom},

@@ -405,6 +405,7 @@ func (g *Genesis) Header(suite crypto.Suite, writes WriteSet, root common.Hash) 
 		Validators: set,
 		Next:       set,
 		Ledger:     writes.Digest(suite, id),
+		Records:    new(Records).Root(suite),
 	}
 	return &Header{
 		UncleHash: types.EmptyUncleHash, Root: root, TxHash: types.EmptyTxsHash, ReceiptHash: types.EmptyReceiptsHash,

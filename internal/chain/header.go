@@ -16,10 +16,10 @@ import (
 type Header = types.Header
 
 // extraVersion is the first byte of Header.Extra; another one is another format.
-const extraVersion = 2
+const extraVersion = 3
 
 // ExtraSize is the length of Header.Extra in bytes.
-const ExtraSize = 1 + 2 + 5*32
+const ExtraSize = 1 + 2 + 6*32
 
 // ErrExtra is returned for a Header.Extra that is not of this format.
 var ErrExtra = errors.New("header extra is not of this platform's format")
@@ -38,14 +38,16 @@ type Extra struct {
 	Next crypto.Hash
 	// Ledger is the ledger digest after this block, see WriteSet.Digest.
 	Ledger crypto.Hash
+	// Records commits to the block's transactions and receipts by the suite's hash, see Records.Root.
+	Records crypto.Hash
 }
 
-// Encode is the form in Header.Extra: version(1) ‖ millis(2, big-endian) ‖ parent ‖ decision ‖ validators ‖ next ‖ ledger.
+// Encode is the form in Header.Extra: version(1) ‖ millis(2, big-endian) ‖ parent ‖ decision ‖ validators ‖ next ‖ ledger ‖ records.
 func (e *Extra) Encode() []byte {
 	b := make([]byte, 0, ExtraSize)
 	b = append(b, extraVersion)
 	b = binary.BigEndian.AppendUint16(b, e.Millis)
-	for _, h := range []*crypto.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Next, &e.Ledger} {
+	for _, h := range []*crypto.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Next, &e.Ledger, &e.Records} {
 		b = append(b, h[:]...)
 	}
 	return b
@@ -63,7 +65,7 @@ func DecodeExtra(b []byte) (*Extra, error) {
 	if e.Millis > 999 {
 		return nil, fmt.Errorf("%w: millisecond %d", ErrExtra, e.Millis)
 	}
-	for i, h := range []*crypto.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Next, &e.Ledger} {
+	for i, h := range []*crypto.Hash{&e.Parent, &e.Decision, &e.Validators, &e.Next, &e.Ledger, &e.Records} {
 		copy(h[:], b[3+32*i:])
 	}
 	return e, nil

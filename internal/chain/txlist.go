@@ -45,19 +45,5 @@ func (t Txs) Hashes() []common.Hash {
 
 // ReceiptsRoot is the header's receiptsRoot.
 func ReceiptsRoot(receipts types.Receipts) common.Hash {
-	return types.DeriveSha(receiptList(receipts), trie.NewStackTrie(nil))
-}
-
-// receiptList encodes every receipt by MarshalBinary, for the reason that Txs.EncodeIndex gives.
-type receiptList types.Receipts
-
-func (l receiptList) Len() int { return len(l) }
-
-func (l receiptList) EncodeIndex(i int, w *bytes.Buffer) {
-	// MarshalBinary fails on no receipt: its fields are all of encodable types.
-	b, err := l[i].MarshalBinary()
-	if err != nil {
-		panic("chain: encode receipt: " + err.Error())
-	}
-	w.Write(b)
+	return NewRecords(nil, receipts).ReceiptsRoot()
 }

@@ -152,6 +152,7 @@ func TestExecuteBuildsTheHeader(t *testing.T) {
 	require.Equal(t, chain.Extra{
 		Millis: uint16(in.Decision.TimeMillis % 1000), Parent: parentHash, Decision: in.Decision.Hash(suite),
 		Validators: in.Validators.Hash(suite), Next: in.Next.Hash(suite), Ledger: out.Writes.Digest(suite, before.Ledger),
+		Records: chain.NewRecords(out.Block.Txs, out.Receipts).Root(suite),
 	}, *extra)
 
 	r := out.Receipts[0]

@@ -69,7 +69,9 @@ func (e *Executor) seal(ctx context.Context, header *chain.Header, extra *chain.
 		return nil
 	})
 	deriveReceipts(out.Receipts, txs, header)
-	txRoot, receiptRoot := txs.Root(), chain.ReceiptsRoot(out.Receipts)
+	records := chain.NewRecords(txs, out.Receipts)
+	txRoot, receiptRoot := txs.Root(), records.ReceiptsRoot()
+	extra.Records = records.Root(e.suite)
 	bloom := types.MergeBloom(out.Receipts)
 	extra.Ledger = out.Writes.Digest(e.suite, extra.Ledger)
 	if err := g.Wait(); err != nil {

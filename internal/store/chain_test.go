@@ -295,7 +295,9 @@ func (l *ledger) seal(e *chain.Executed, root common.Hash) {
 		chain.DeriveReceipt(r, e.Block.Txs[i], h, block.Hash, at)
 		at = chain.ReceiptPosition{Index: at.Index + 1, GasBefore: r.CumulativeGasUsed, LogsBefore: at.LogsBefore + uint32(len(r.Logs))}
 	}
-	h.ReceiptHash = chain.ReceiptsRoot(e.Receipts)
+	records := chain.NewRecords(e.Block.Txs, e.Receipts)
+	extra.Records = records.Root(l.suite)
+	h.Extra, h.ReceiptHash = extra.Encode(), records.ReceiptsRoot()
 	h.Bloom, h.GasUsed = types.MergeBloom(e.Receipts), at.GasBefore
 	*e.Block = *chain.NewBlock(h, e.Block.Txs)
 	for _, r := range e.Receipts {

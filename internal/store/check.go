@@ -329,8 +329,16 @@ func (c *checker) receipts(header *chain.Header, hash common.Hash, txs chain.Txs
 	if err != nil {
 		return nil, err
 	}
-	if root := chain.ReceiptsRoot(receipts); root != header.ReceiptHash {
+	records := chain.NewRecords(txs, receipts)
+	if root := records.ReceiptsRoot(); root != header.ReceiptHash {
 		return nil, c.bad("receipts root is %s, the header says %s", root, header.ReceiptHash)
+	}
+	extra, err := chain.DecodeExtra(header.Extra)
+	if err != nil {
+		return nil, err
+	}
+	if root := records.Root(c.s.suite); root != extra.Records {
+		return nil, c.bad("records root is %s, the header says %s", root, extra.Records)
 	}
 	if n := len(receipts); n > 0 && receipts[n-1].CumulativeGasUsed != header.GasUsed {
 		return nil, c.bad("its receipts used %d gas, the header says %d", receipts[n-1].CumulativeGasUsed, header.GasUsed)

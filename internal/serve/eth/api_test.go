@@ -1,6 +1,7 @@
 package eth
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -73,6 +74,13 @@ func (l lateCertificates) Certificate(height uint64) (*chain.Certificate, error)
 	}
 	return l.fake.Certificate(height)
 }
+
+// leaves is a list of encoded values.
+type leaves [][]byte
+
+func (l leaves) Len() int { return len(l) }
+
+func (l leaves) EncodeIndex(i int, w *bytes.Buffer) { w.Write(l[i]) }
 
 func TestProveLeafAgainstGethsTrie(t *testing.T) {
 	for _, n := range []int{1, 2, 16, 17, 127, 128, 129, 300} {

@@ -142,6 +142,7 @@ func (f *fake) seal(txs chain.Txs, excluded ...chain.Exclusion) *chain.Executed 
 		receipts[i].Type, receipts[i].CumulativeGasUsed = txs[i].Type(), gas
 		receipts[i].Bloom = types.CreateBloom(receipts[i])
 	}
+	extra.Records = chain.NewRecords(txs, receipts).Root(f.suite)
 	h := &chain.Header{
 		ParentHash: parent.Hash, UncleHash: types.EmptyUncleHash, Coinbase: common.HexToAddress("0x11"), Root: common.BigToHash(big.NewInt(int64(height))),
 		TxHash: txs.Root(), ReceiptHash: chain.ReceiptsRoot(receipts), Bloom: types.MergeBloom(receipts), Difficulty: new(big.Int), Number: new(big.Int).SetUint64(height),

@@ -13,10 +13,11 @@ import (
 	"github.com/ethereum/go-ethereum/trie"
 
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
 )
 
 // ReceiptProofFormat names the form of ReceiptProof.
-const ReceiptProofFormat = "jialing/proof/2"
+const ReceiptProofFormat = "jialing/proof/3"
 
 // MaxProofLinks is how many headers may lie between a transaction's block and the certified one.
 const MaxProofLinks = 256
@@ -26,12 +27,14 @@ const MaxProofLinks = 256
 //
 //  1. keccak(Tx) is TxHash; TxProof leads from Header's transactionsRoot along the nibbles of rlp(Index) to Tx.
 //  2. ReceiptProof leads from Header's receiptsRoot along the same nibbles to Receipt.
-//  3. Each header's suite hash is the parent hash in the extraData of the next of Links; the last one's (Header's own where Links is empty)
+//  3. RecordProof leads from the pair of Tx and Receipt, record Index of Count, to the root in Header's extraData: the same as 1 and 2 by the suite's
+//     hash instead of Keccak-256.
+//  4. Each header's suite hash is the parent hash in the extraData of the next of Links; the last one's (Header's own where Links is empty)
 //     is Certificate.Header.
-//  4. A quorum of the validators whose set's hash is in that header's extraData signed chain.AttestationMessage(Genesis,
+//  5. A quorum of the validators whose set's hash is in that header's extraData signed chain.AttestationMessage(Genesis,
 //     Certificate.Height, Certificate.Header).
-//  5. Each of Handovers leads from one validator set to the next: its Header names both in its extraData and is certified by a quorum of the
-//     former. The first is of the founding set, the last leads to the set of step 4.
+//  6. Each of Handovers leads from one validator set to the next: its Header names both in its extraData and is certified by a quorum of the
+//     former. The first is of the founding set, the last leads to the set of step 5.
 //
 // The founding validators themselves are not part of it: they are what the verifier trusts, from the genesis.
 type ReceiptProof struct {
@@ -48,7 +51,10 @@ type ReceiptProof struct {
 	// Receipt is the receipt's consensus encoding (EIP-2718).
 	Receipt      hexutil.Bytes   `json:"receipt"`
 	ReceiptProof []hexutil.Bytes `json:"receiptProof"`
-	BlockHash    common.Hash     `json:"blockHash"`
+	// Count is the number of the block's records, RecordProof the hashes beside the path from this one to their root, see chain.Records.
+	Count       hexutil.Uint64 `json:"count"`
+	RecordProof []crypto.Hash  `json:"recordProof"`
+	BlockHash   common.Hash    `json:"blockHash"`
 	// Header is RLP.
 	Header hexutil.Bytes `json:"header"`
 	// Links are the headers that follow, ascending, up to and with the certified one; empty when the block has its own certificate.
@@ -88,12 +94,7 @@ func (a *API) receiptProof(ctx context.Context, height uint64, index int) (*Rece
 	if err != nil {
 		return nil, err
 	}
-	receipts := make(leaves, len(b.receipts))
-	for i, r := range b.receipts {
-		if receipts[i], err = r.MarshalBinary(); err != nil {
-			return nil, fmt.Errorf("encode receipt %d of block %d: %w", i, height, err)
-		}
-	}
+	records := chain.NewRecords(b.Txs, b.receipts)
 	genesis, _, err := a.header(0)
 	if err != nil {
 		return nil, err
@@ -105,13 +106,13 @@ func (a *API) receiptProof(ctx context.Context, height uint64, index int) (*Rece
 	tx := b.Txs[index]
 	p := &ReceiptProof{
 		Format: ReceiptProofFormat, Suite: a.suite.Name(), ChainID: hexutil.Uint64(a.genesis.ChainID), Genesis: common.Hash(id),
-		TxHash: tx.Hash(), Index: hexutil.Uint64(index), Tx: tx.Raw(), Receipt: receipts[index], BlockHash: b.Hash, Header: headerRLP(b.Header),
-		Links: []hexutil.Bytes{},
+		TxHash: tx.Hash(), Index: hexutil.Uint64(index), Tx: tx.Raw(), Receipt: records.Receipt(index), BlockHash: b.Hash, Header: headerRLP(b.Header),
+		Count: hexutil.Uint64(len(b.Txs)), RecordProof: records.Proof(a.suite, index), Links: []hexutil.Bytes{},
 	}
 	if p.TxProof, err = proveLeaf(b.Txs, index, b.Header.TxHash); err != nil {
 		return nil, fmt.Errorf("prove transaction %d of block %d: %w", index, height, err)
 	}
-	if p.ReceiptProof, err = proveLeaf(receipts, index, b.Header.ReceiptHash); err != nil {
+	if p.ReceiptProof, err = proveLeaf(records, index, b.Header.ReceiptHash); err != nil {
 		return nil, fmt.Errorf("prove receipt %d of block %d: %w", index, height, err)
 	}
 	if err := a.certify(p, height); err != nil {
@@ -143,15 +144,6 @@ func (a *API) certify(p *ReceiptProof, height uint64) error {
 	}
 	return fmt.Errorf("block %d is not finalized yet: neither it nor the %d blocks after it have a certificate", height, min(head-height, MaxProofLinks))
 }
-
-// leaves is a list of encoded values.
-type leaves [][]byte
-
-// Len implements types.DerivableList.
-func (l leaves) Len() int { return len(l) }
-
-// EncodeIndex implements types.DerivableList.
-func (l leaves) EncodeIndex(i int, w *bytes.Buffer) { w.Write(l[i]) }
 
 // proveLeaf returns the nodes from root to the leaf of index in the trie that geth derives a list's root with. The list is hashed once more
 // and the nodes on the leaf's path are kept as they come by.
