@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,8 +33,11 @@ type conn struct {
 	metered *meteredConn
 	gate    *gate
 	remote  hello
-	record  *record
-	since   time.Time
+	// objection is what is wrong with the peer's certificates; shown holds those that were admitted last, a string.
+	objection string
+	shown     atomic.Value
+	record    *record
+	since     time.Time
 
 	outboxes          map[string]*outbox
 	asking, answering map[string]chan struct{}
@@ -69,6 +73,7 @@ const (
 	codeBanned                                      // the peer misbehaved
 	codeTwice                                       // another connection takes this one's place
 	codeRefused
+	codeUncertified // its certificate lets the peer in no longer
 )
 
 // byeTime bounds how long the last frame may take: a peer that does not read is not waited for.
@@ -177,6 +182,8 @@ func (c *conn) ending() string {
 			return "peer has banned this node"
 		case codeTwice:
 			return "peer prefers another connection"
+		case codeUncertified:
+			return "peer no longer accepts this node's certificate"
 		}
 		return "closed by the peer"
 	}

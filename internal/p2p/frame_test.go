@@ -102,13 +102,17 @@ func TestHelloEncoding(t *testing.T) {
 	want = append(want, 0, 0, 0, 0, 0, 0, 0x05, 0x39)
 	want = append(append(want, 13), "jialing/1.2.3"...)
 	want = append(append(want, 19), "node1.example:30301"...)
+	want = append(want, 0) // no certificates
 	require.Equal(t, want, wire)
+	earlier, err := decodeHello(wire[:len(wire)-1])
+	require.NoError(t, err, "an earlier version shows none")
+	require.Equal(t, *h, earlier)
 	for _, tail := range []string{"", "a later version's field"} {
 		got, err := decodeHello(append(wire, tail...))
 		require.NoError(t, err)
 		require.Equal(t, *h, got)
 	}
-	for n := range wire {
+	for n := range len(wire) - 1 {
 		_, err := decodeHello(wire[:n])
 		require.ErrorIs(t, err, errHello, "cut to %d bytes", n)
 	}
@@ -124,7 +128,7 @@ func TestHelloEncoding(t *testing.T) {
 		_, err := decodeHello(bad.encode())
 		require.ErrorIs(t, err, errHello, name)
 	}
-	_, err := decodeHello(append(wire, make([]byte, maxHello)...))
+	_, err = decodeHello(append(wire, make([]byte, maxHello)...))
 	require.ErrorIs(t, err, errHello, "too long")
 }
 

@@ -22,10 +22,14 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.text }
 
-// encode is what the peer is told; nil is welcome. It knows the words for a verdict itself and has its own for another chain.
+// encode is what the peer is told; nil is welcome. It knows the words for a verdict itself and has its own for another chain; what is wrong with its
+// certificate it must be told.
 func (r *refusal) encode() []byte {
 	if r == nil {
 		return encodeVerdict(welcome, "")
+	}
+	if r.verdict == uncertified {
+		return encodeVerdict(r.verdict, r.text)
 	}
 	return encodeVerdict(r.verdict, "")
 }
@@ -68,7 +72,7 @@ func (n *Network) sayHello(ctx context.Context, c *conn, inTime func() bool) err
 		return fmt.Errorf("hello: %w", err)
 	}
 	defer stream.Close() // not reset: that would throw away what the peer has not read yet
-	if err := c.write(0, stream, appendFrame(appendFrame(nil, []byte(helloName)), n.hello.encode())); err != nil {
+	if err := c.write(0, stream, appendFrame(appendFrame(nil, []byte(helloName)), n.ownHello())); err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
 	r := bufio.NewReader(stream)
@@ -112,7 +116,7 @@ func (n *Network) answerHello(ctx context.Context, c *conn, inTime func() bool) 
 		return err
 	}
 	ours := n.refuse(c, n.judge(ctx, c, false))
-	if err := c.write(0, stream, appendFrame(appendFrame(nil, n.hello.encode()), ours.encode())); err != nil {
+	if err := c.write(0, stream, appendFrame(appendFrame(nil, n.ownHello()), ours.encode())); err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
 	// Read what the peer says even when it is refused: closing at once could throw our answer away before it is read.
@@ -126,6 +130,15 @@ func (n *Network) answerHello(ctx context.Context, c *conn, inTime func() bool) 
 		return refused
 	}
 	return nil
+}
+
+// ownHello is this node's, with the certificates that it has now.
+func (n *Network) ownHello() []byte {
+	h := *n.hello
+	if n.admission != nil {
+		h.Certificates = encodeCertificates(n.admission.Certificates())
+	}
+	return h.encode()
 }
 
 // readHello takes the peer's hello.
@@ -176,11 +189,17 @@ func (n *Network) refuse(c *conn, v verdict) *refusal {
 	if v == otherChain {
 		text = fmt.Sprintf("is of another chain: genesis %s, chain id %d", c.remote.Genesis, c.remote.ChainID)
 	}
+	if v == uncertified {
+		text = c.objection
+	}
 	return &refusal{v, text}
 }
 
 // judge decides about a peer that has said hello. With commit, welcome means that the connection is in the book and runs.
 func (n *Network) judge(ctx context.Context, c *conn, commit bool) verdict {
+	if v := n.admit(c); v != welcome {
+		return v
+	}
 	for {
 		v, unsure := n.book.judge(n, c, commit)
 		if v == oneKey {
@@ -203,7 +222,12 @@ func (n *Network) commit(ctx context.Context, c *conn, inTime func() bool) verdi
 	if !inTime() {
 		return leaving // the time is over, or the node is stopping
 	}
-	return n.judge(ctx, c, true)
+	round := n.readmissions.Load()
+	v := n.judge(ctx, c, true)
+	if v == welcome && n.readmissions.Load() != round { // what was asked about it may have changed before it was in the book
+		n.readmit(c)
+	}
+	return v
 }
 
 // judge is Network.judge under the book's lock. A connection is returned that must be asked whether it is alive first.

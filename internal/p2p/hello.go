@@ -19,22 +19,24 @@ type hello struct {
 	Version string
 	// Endpoint is the host:port that the node says it can be reached at; "" or without a host where it does not know.
 	Endpoint string
+	// Certificates are what the node shows of itself where the chain's organisations certify nodes (see encodeCertificates).
+	Certificates string
 }
 
 const (
 	// maxHello leaves room for the fields of later versions.
-	maxHello   = 1024
+	maxHello   = 1024 + maxCertificates
 	maxVersion = 64
 )
 
 var errHello = errors.New("malformed hello")
 
 func (h *hello) encode() []byte {
-	out := make([]byte, 0, 16+32+8+2+len(h.Version)+2+len(h.Endpoint))
+	out := make([]byte, 0, 16+32+8+2+len(h.Version)+2+len(h.Endpoint)+2+len(h.Certificates))
 	out = append(out, h.Instance[:]...)
 	out = append(out, h.Genesis[:]...)
 	out = binary.BigEndian.AppendUint64(out, h.ChainID)
-	return appendFrame(appendFrame(out, []byte(h.Version)), []byte(h.Endpoint))
+	return appendFrame(appendFrame(appendFrame(out, []byte(h.Version)), []byte(h.Endpoint)), []byte(h.Certificates))
 }
 
 // decodeHello checks form only. The endpoint is a claim: it is believed when a connection to it has proven the peer's key.
@@ -48,7 +50,7 @@ func decodeHello(b []byte) (h hello, err error) {
 	if h.Version, b, err = takeText(b, maxVersion); err != nil {
 		return h, fmt.Errorf("%w: version: %w", errHello, err)
 	}
-	if h.Endpoint, _, err = takeText(b, maxEndpoint); err != nil {
+	if h.Endpoint, b, err = takeText(b, maxEndpoint); err != nil {
 		return h, fmt.Errorf("%w: endpoint: %w", errHello, err)
 	}
 	if h.Endpoint != "" {
@@ -56,6 +58,14 @@ func decodeHello(b []byte) (h hello, err error) {
 			return h, fmt.Errorf("%w: endpoint: %w", errHello, err)
 		}
 	}
+	if len(b) == 0 {
+		return h, nil // an earlier version's
+	}
+	n, w := binary.Uvarint(b)
+	if w <= 0 || n > maxCertificates || n > uint64(len(b)-w) {
+		return h, fmt.Errorf("%w: certificates", errHello)
+	}
+	h.Certificates = string(b[w : w+int(n)])
 	return h, nil
 }
 
@@ -91,12 +101,14 @@ const (
 	oneKey                // another process with the peer's key is connected: two nodes have one key
 	ourselves             // the peer is this very process
 	leaving               // this node is shutting down
+	uncertified           // the peer's certificate does not let it in; the text says why
 	unknownAnswer         // first of those that a later version may send
 )
 
 var verdictTexts = [unknownAnswer]string{
 	welcome: "welcome", otherChain: "of another chain", banned: "banned here", full: "no room for more peers", already: "already connected",
 	oneKey: "another node with the same key is connected", ourselves: "this is the same node", leaving: "shutting down",
+	uncertified: "its certificate is not accepted",
 }
 
 func (v verdict) String() string {

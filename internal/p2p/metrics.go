@@ -36,7 +36,7 @@ var (
 	droppedDesc   = prometheus.NewDesc("jialing_p2p_dropped_total", "Messages that found a peer's queue full or were lost with its connection.", []string{"protocol"}, nil)
 	connectedDesc = prometheus.NewDesc("jialing_p2p_peers", "Connected peers.", []string{"kind"}, nil)
 	rejectedDesc  = prometheus.NewDesc("jialing_p2p_rejected_total", "Inbound connections that failed to prove a key.", nil, nil)
-	refusedDesc   = prometheus.NewDesc("jialing_p2p_refused_total", "Connections refused after the handshake: other chain, banned, no room, one key twice.", nil, nil)
+	refusedDesc   = prometheus.NewDesc("jialing_p2p_refused_total", "Connections refused after the handshake: other chain, banned, no room, one key twice, certificate.", nil, nil)
 	bansDesc      = prometheus.NewDesc("jialing_p2p_bans_total", "Bans imposed on peers.", nil, nil)
 	dialDesc      = prometheus.NewDesc("jialing_p2p_dial_failures_total", "Attempts to reach a peer that failed.", nil, nil)
 )

@@ -29,6 +29,10 @@ type Network struct {
 	now   func() time.Time
 	asks  time.Duration // discoverPause, less in tests
 
+	// admission is nil on a chain that lets everybody in; readmissions counts the calls of Readmit.
+	admission    Admission
+	readmissions atomic.Uint64
+
 	channel *channel
 	book    *book
 	count   counters
@@ -107,6 +111,7 @@ func New(cfg Config, id Identity, log *slog.Logger) (*Network, error) {
 	}
 	n.Serve(noticeMethod, n.hearNotice)
 	n.Serve(peersMethod, n.tellPeers)
+	n.Serve(certificateMethod, n.hearCertificates)
 	return n, nil
 }
 
