@@ -25,6 +25,8 @@ type nodeStatus struct {
 	Chain      string             `json:"chain"`
 	ChainID    uint64             `json:"chainId"`
 	Genesis    crypto.Hash        `json:"genesis"`
+	Suite      string             `json:"suite"`
+	Channel    string             `json:"channel"`
 	Engine     chain.EngineKind   `json:"engine"`
 	PublicKey  hexutil.Bytes      `json:"publicKey"`
 	Validator  *chain.ValidatorID `json:"validator"`
@@ -108,6 +110,7 @@ type peerStatus struct {
 	Address       string             `json:"address"`
 	Connected     bool               `json:"connected"`
 	Inbound       bool               `json:"inbound"`
+	Channel       string             `json:"channel"`
 	Since         *int64             `json:"since"`
 	Height        *uint64            `json:"height"`
 	Finalized     *uint64            `json:"finalized"`

@@ -47,7 +47,7 @@ func (n serveNode) Peers() []eth.PeerStatus {
 		s := states[f.Peer]
 		out[i] = eth.PeerStatus{
 			PublicKey: []byte(f.Peer), Validator: chain.ValidatorID(n.p.members.id(f.Peer)), Name: names[f.Peer], Address: f.Address,
-			Connected: f.Connected, Inbound: f.Inbound, Since: f.Since, Height: s.Decided, Finalized: s.Finalized, Heard: s.Heard,
+			Connected: f.Connected, Inbound: f.Inbound, Channel: f.Channel, Since: f.Since, Height: s.Decided, Finalized: s.Finalized, Heard: s.Heard,
 			ClockOffset: s.ClockOffset, RoundTrip: cmp.Or(f.RoundTrip, s.RoundTrip), Score: f.Score, BannedUntil: f.BannedUntil, LastError: f.LastError,
 			Sent: f.Sent, Received: f.Received, Dropped: f.Dropped,
 		}

@@ -296,6 +296,7 @@ func (b *book) infos() []Info {
 		}
 		if c := r.conn; c != nil {
 			i.Connected, i.Inbound, i.Since, i.RoundTrip = true, c.inbound, c.since, c.session.RTT()
+			i.Channel = c.net.channel.security.called(c.mux.ConnState().Security)
 		}
 		out = append(out, i)
 	}

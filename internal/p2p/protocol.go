@@ -69,6 +69,8 @@ type Info struct {
 	Connected bool
 	// Inbound tells that the peer opened the connection.
 	Inbound bool
+	// Channel is the Noise protocol's name by which a connected peer was proven and is talked to in private; "" when it is not connected.
+	Channel string
 	Since   time.Time
 	// Score is 0 for a peer without offences, -100 bans.
 	Score       int

@@ -90,6 +90,14 @@ func (s *security) SecureInbound(ctx context.Context, conn net.Conn, p peer.ID) 
 	return out, err
 }
 
+// called is the Noise protocol's name of what a connection negotiated.
+func (s *security) called(id protocol.ID) string {
+	if id == s.ID() {
+		return s.name
+	}
+	return string(id)
+}
+
 // peerNamed is the key behind a libp2p name, as we write it.
 func (s *security) peerNamed(id peer.ID) string {
 	if key, err := s.keyOf(id); err == nil {

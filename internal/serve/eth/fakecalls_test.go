@@ -155,7 +155,7 @@ func (f *fake) Details() NodeDetails {
 func (f *fake) Peers() []PeerStatus {
 	at := time.UnixMilli(1_700_000_000_000)
 	return []PeerStatus{
-		{PublicKey: []byte{1, 2}, Validator: 2, Name: "second", Address: "10.0.0.2:30301", Connected: true, Inbound: true, Since: at, Height: 3, Finalized: 2,
+		{PublicKey: []byte{1, 2}, Validator: 2, Name: "second", Address: "10.0.0.2:30301", Connected: true, Inbound: true, Channel: "Noise_XX_25519_ChaChaPoly_SHA256", Since: at, Height: 3, Finalized: 2,
 			Heard: at.Add(time.Second), ClockOffset: -1500 * time.Millisecond, RoundTrip: 1234 * time.Microsecond, Sent: 10, Received: 20, Dropped: 1},
 		{PublicKey: []byte{3}, Address: "10.0.0.3:30301", Score: -100, BannedUntil: at.Add(time.Hour), LastError: "connection refused"},
 	}

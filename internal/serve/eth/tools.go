@@ -49,6 +49,8 @@ type PeerStatus struct {
 	// Address is the host:port that it was last reached at or came from.
 	Address            string
 	Connected, Inbound bool
+	// Channel names the algorithms of the connection, as negotiated; "" without one.
+	Channel string
 	// Since is when it connected or went; zero when it never was.
 	Since time.Time
 	// Height and Finalized are what it last said of itself, Heard when; zero when it never did.
@@ -67,10 +69,13 @@ type PeerStatus struct {
 
 // nodeStatusJSON is jl_nodeStatus. Its numbers are plain: tools read them. Times are Unix milliseconds; what is unknown is null.
 type nodeStatusJSON struct {
-	Version    string             `json:"version"`
-	Chain      string             `json:"chain"`
-	ChainID    uint64             `json:"chainId"`
-	Genesis    crypto.Hash        `json:"genesis"`
+	Version string      `json:"version"`
+	Chain   string      `json:"chain"`
+	ChainID uint64      `json:"chainId"`
+	Genesis crypto.Hash `json:"genesis"`
+	Suite   string      `json:"suite"`
+	// Channel names the algorithms by which nodes talk to each other.
+	Channel    string             `json:"channel"`
 	Engine     string             `json:"engine"`
 	PublicKey  hexutil.Bytes      `json:"publicKey"`
 	Validator  *chain.ValidatorID `json:"validator"`
@@ -133,7 +138,8 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 	name := func(key []byte) string { return cmp.Or(d.Names[chain.Peer(key)], s.a.nameOf(key)) }
 	pending, queued := s.a.pool.Status()
 	out := &nodeStatusJSON{
-		Version: st.Version, Chain: s.a.genesis.Name, ChainID: s.a.genesis.ChainID, Genesis: d.Genesis, Engine: string(s.a.genesis.Consensus.Engine),
+		Version: st.Version, Chain: s.a.genesis.Name, ChainID: s.a.genesis.ChainID, Genesis: d.Genesis,
+		Suite: s.a.suite.Name(), Channel: s.a.suite.Channel().Protocol(), Engine: string(s.a.genesis.Consensus.Engine),
 		PublicKey: d.PublicKey, Validator: known(d.Validator), Name: name(d.PublicKey), Quorum: s.a.node.Quorum(len(set)),
 		Validators: make([]memberJSON, len(set)),
 		Ordered:    d.Ordered, Executed: st.Executed, Durable: st.Durable, Finalized: s.a.node.Finalized(), LastBlockAt: blockMillis(head),
@@ -165,6 +171,7 @@ type peerJSON struct {
 	Address       string             `json:"address"`
 	Connected     bool               `json:"connected"`
 	Inbound       bool               `json:"inbound"`
+	Channel       string             `json:"channel"`
 	Since         *int64             `json:"since"`
 	Height        *uint64            `json:"height"`
 	Finalized     *uint64            `json:"finalized"`
@@ -189,7 +196,7 @@ func (s *jlService) Peers() []peerJSON {
 			name = s.a.nameOf(p.PublicKey)
 		}
 		out[i] = peerJSON{
-			PublicKey: p.PublicKey, Validator: known(p.Validator), Name: name, Address: p.Address, Connected: p.Connected, Inbound: p.Inbound,
+			PublicKey: p.PublicKey, Validator: known(p.Validator), Name: name, Address: p.Address, Connected: p.Connected, Inbound: p.Inbound, Channel: p.Channel,
 			Since: moment(p.Since), HeardAt: moment(p.Heard), Score: p.Score, BannedUntil: moment(p.BannedUntil), LastError: p.LastError,
 			Sent: p.Sent, Received: p.Received, Dropped: p.Dropped,
 		}
