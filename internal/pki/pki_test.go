@@ -189,7 +189,7 @@ func TestRefusals(t *testing.T) {
 			"revoked":              {pki.Revoked, "was revoked", key, [][]byte{revoked}},
 			"authority revoked":    {pki.Revoked, "was revoked", key, [][]byte{issue(t, revokedCA, "Bank A", pki.Full, key), revokedCA.Chain[0]}},
 			"expired":              {pki.Expired, "expired on 2026-03-03", key, [][]byte{expired}},
-			"authority expired":    {pki.Expired, "the authority", key, [][]byte{custom(deadCA, func(*x509.Certificate) {}), deadCA.Chain[0]}},
+			"authority expired":    {pki.AuthorityExpired, "the authority", key, [][]byte{custom(deadCA, func(*x509.Certificate) {}), deadCA.Chain[0]}},
 			"not yet valid":        {pki.NotYetValid, "valid from 2026-03-05", key, [][]byte{early}},
 			"under a node":         {pki.WrongUsage, "no authority's", key, [][]byte{underNode(t, suite, good, key), good}},
 			"path too long":        {pki.WrongUsage, "may have 0 intermediates", key, [][]byte{issue(t, tooDeep, "Bank A", pki.Full, key), tooDeep.Chain[0]}},
@@ -232,7 +232,7 @@ func TestGraceForTheExpiredAlone(t *testing.T) {
 		leaf, err := root.Node("Bank A", "node1", pki.Validator, key.Public(), now.Add(-99*day), 50*day)
 		require.NoError(t, err) // it expired 49 days ago, its root 10
 		r := registry(suite, pki.Organisation{Name: "Bank A", Roots: root.Chain})
-		for grace, want := range map[time.Duration]pki.Reason{0: pki.Expired, 9 * day: pki.Expired, 48 * day: pki.Expired, 50 * day: ""} {
+		for grace, want := range map[time.Duration]pki.Reason{0: pki.AuthorityExpired, 9 * day: pki.AuthorityExpired, 48 * day: pki.Expired, 50 * day: ""} {
 			_, err := r.Verify([][]byte{leaf}, key.Public().Bytes(), now, grace)
 			require.Equal(t, want, pki.ReasonOf(err), grace)
 		}

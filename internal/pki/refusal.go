@@ -23,12 +23,18 @@ const (
 	Altered           Reason = "altered"
 	Revoked           Reason = "revoked"
 	Expired           Reason = "expired"
+	AuthorityExpired  Reason = "authority_expired"
 	NotYetValid       Reason = "not_yet_valid"
 )
 
 // Reasons are all of them, in no particular order.
 var Reasons = []Reason{Missing, Malformed, TooLong, WrongSuite, WrongKey, SelfSigned, WrongUsage, WrongRole, WrongOrganisation, UnknownRoot, Altered, Revoked,
-	Expired, NotYetValid}
+	Expired, AuthorityExpired, NotYetValid}
+
+// OfRegistry tells whether another state of the chain could make the certificate a good one: a node that does not know the present state cannot be sure.
+func (r Reason) OfRegistry() bool {
+	return r == UnknownRoot || r == WrongOrganisation || r == Altered || r == Revoked || r == AuthorityExpired
+}
 
 // Refusal is why a certificate is not accepted. Its text is a sentence that says what to do.
 type Refusal struct {

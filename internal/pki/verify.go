@@ -235,7 +235,7 @@ func (s *search) inTime(c *x509.Certificate) *Refusal {
 	case s.now.Before(c.NotBefore):
 		return refuse(NotYetValid, "the certificate of %s is valid from %s only: check this machine's clock, or wait", name(c), c.NotBefore.UTC().Format(day))
 	case s.now.After(c.NotAfter.Add(s.grace)) && c.IsCA:
-		return refuse(Expired, "the authority %s expired on %s: its organisation must renew it (jialing ca renew --ca) and have the new one registered", name(c),
+		return refuse(AuthorityExpired, "the authority %s expired on %s: its organisation must renew it (jialing ca renew --ca) and have the new one registered", name(c),
 			c.NotAfter.UTC().Format(day))
 	case s.now.After(c.NotAfter.Add(s.grace)):
 		return refuse(Expired, "the certificate of %s expired on %s: renew it (jialing ca renew) and replace the node's certificate file", name(c), c.NotAfter.UTC().Format(day))
