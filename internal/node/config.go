@@ -29,6 +29,8 @@ const (
 	keyFile     = "node.key"
 	dataFolder  = "data"
 	poolJournal = "pool"
+	// certificateFile is where a node's certificate is looked for unless node.toml says otherwise.
+	certificateFile = "node.crt"
 )
 
 // Config is what one node decides for itself. Nothing here can make two nodes disagree: what binds all of them is in the genesis.
@@ -46,6 +48,15 @@ type Config struct {
 	Network p2p.Config     `toml:"network"`
 	Gossip  gossip.Config  `toml:"gossip"`
 	CatchUp catchup.Config `toml:"catchup"`
+	// Identity is what the node shows of itself.
+	Identity IdentityConfig `toml:"identity"`
+}
+
+// IdentityConfig is what the node shows of itself to others.
+type IdentityConfig struct {
+	// Certificate is a PEM file: the node's certificate, then the authorities between it and a root. It is read again when it changes. Relative to the
+	// node's folder.
+	Certificate string `toml:"certificate"`
 }
 
 // StoreConfig is the node's share of memory and disk for the ledger.
@@ -86,6 +97,8 @@ func DefaultConfig() Config {
 		Network: p2p.DefaultConfig(),
 		Gossip:  gossip.DefaultConfig(),
 		CatchUp: catchup.DefaultConfig(),
+
+		Identity: IdentityConfig{Certificate: certificateFile},
 	}
 }
 
