@@ -45,10 +45,16 @@ func testGenesis(t testing.TB, nodeKey crypto.PrivateKey) *chain.Genesis {
 
 // newFolder makes a node's folder on a free port.
 func newFolder(t testing.TB) (Config, *chain.Genesis) {
+	return newFolderOf(t, func(*chain.Genesis) {})
+}
+
+// newFolderOf is newFolder with another genesis.
+func newFolderOf(t testing.TB, change func(*chain.Genesis)) (Config, *chain.Genesis) {
 	dir := filepath.Join(t.TempDir(), "node")
 	key, err := intl.Suite{}.GenerateKey(newDeterministic())
 	require.NoError(t, err)
 	g := testGenesis(t, key)
+	change(g)
 	require.NoError(t, Init(dir, g, key))
 	cfg, err := LoadConfig(dir)
 	require.NoError(t, err)
