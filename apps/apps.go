@@ -1,5 +1,5 @@
-// Package apps embeds the compiled contracts that ship with the platform: an ERC-20 token and a registry of document
-// evidence. It stands outside the node, with the clients: what it holds reaches the chain through RPC only.
+// Package apps embeds the compiled contracts that ship with the platform: an ERC-20 token, a registry of document
+// evidence, and what contracts do with SM2, SM3 and SM4. It stands outside the node, with the clients: what it holds reaches the chain through RPC only.
 //
 // It owns the artifacts under apps/*/artifacts, which build.mjs makes from the Solidity sources beside them;
 // "node build.mjs --check" fails when they have drifted apart. Invariant: every artifact parses and carries creation
@@ -21,6 +21,10 @@ var (
 	tokenArtifact []byte
 	//go:embed evidence/artifacts/Evidence.json
 	evidenceArtifact []byte
+	//go:embed guomi/artifacts/GuomiView.json
+	guomiViewArtifact []byte
+	//go:embed guomi/artifacts/SM2Wallet.json
+	sm2WalletArtifact []byte
 )
 
 var (
@@ -31,6 +35,14 @@ var (
 	// Evidence is the registry of document digests: the first account to notarise a digest is on record for ever.
 	// Its constructor takes nothing.
 	Evidence = mustParse(evidenceArtifact)
+
+	// GuomiView answers with SM3, SM2 and SM4-GCM to callers off the chain. Its constructor takes nothing. It needs the precompiled
+	// contracts of a Jialing chain (docs/guomi-contracts.md), and so does SM2Wallet.
+	GuomiView = mustParse(guomiViewArtifact)
+
+	// SM2Wallet is a contract wallet (ERC-1271) that an SM2 key owns. Its constructor takes the public key as two [32]byte; both are zero
+	// where accounts are to take on its code (EIP-7702).
+	SM2Wallet = mustParse(sm2WalletArtifact)
 )
 
 // Contract is one compiled contract. It is read-only: safe for concurrent use as long as nobody writes to it.

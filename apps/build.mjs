@@ -18,6 +18,9 @@ const root = dirname(apps);
 const wanted = {
   "apps/token/JialingToken.sol": ["JialingToken"],
   "apps/evidence/Evidence.sol": ["Evidence"],
+  "apps/guomi/Guomi.sol": [], // libraries that contracts hold
+  "apps/guomi/GuomiView.sol": ["GuomiView"],
+  "apps/guomi/SM2Wallet.sol": ["SM2Wallet"],
   "test/clients/contract/Probe.sol": ["Probe", "Delegate"],
   "internal/govern/contract/Validators.sol": ["Validators"],
   "internal/govern/contract/Organisations.sol": ["Organisations"],
