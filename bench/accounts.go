@@ -9,19 +9,29 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/ethereum/go-ethereum/common"
 	gethcrypto "github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/jialing-chain/jialing/client"
 )
 
 // holders are the accounts that own tokens. Their keys are a base plus their number, so that the addresses come by one point addition each
 // and a million of them cost seconds rather than a minute. Such keys are for benchmarks only.
 type holders struct {
+	// kind is how they sign, secp256k1 or sm2.
+	kind      string
 	base      *big.Int
 	addresses []common.Address
 }
 
-func newHolders(n int, seed int64) *holders {
-	h := &holders{addresses: make([]common.Address, n)}
+// newHolderKeys are holders without their addresses.
+func newHolderKeys(n int, seed int64, kind string) *holders {
+	h := &holders{kind: kind, addresses: make([]common.Address, n)}
 	h.base = new(big.Int).SetBytes(gethcrypto.Keccak256([]byte("jialing bench holders"), binary.BigEndian.AppendUint64(nil, uint64(seed))))
-	h.base.Rsh(h.base, 1) // far enough below the group's order for any number of accounts
+	h.base.Rsh(h.base, 1) // far enough below both groups' order for any number of accounts
+	return h
+}
+
+func newHolders(n int, seed int64) *holders {
+	h := newHolderKeys(n, seed, client.KindSecp256k1)
 	const chunk = 1024
 	var next, generator secp256k1.JacobianPoint
 	secp256k1.ScalarBaseMultNonConst(scalar(h.base), &next)

@@ -19,6 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jialing-chain/jialing/apps"
+	"github.com/jialing-chain/jialing/client"
+	"github.com/jialing-chain/jialing/internal/chain"
 )
 
 // TestHolders: the addresses made by addition are the ones of the keys, across the edges of a chunk.
@@ -85,6 +87,46 @@ func TestSignedTransfers(t *testing.T) {
 	us, err := newYardstick(chainID, txs).measure(100)
 	require.NoError(t, err)
 	require.Greater(t, us, 5.0, "no machine recovers a key in 5 µs")
+}
+
+// TestSM2Transfers: the node reads the transfers of SM2 holders as theirs.
+func TestSM2Transfers(t *testing.T) {
+	const n = 40
+	h, err := newSM2Holders(t.Context(), n, 1)
+	require.NoError(t, err)
+	c := newToken(common.Address{1}, n)
+	txs, err := c.signTransfers(t.Context(), h, newPayments(n, 1), 2*n)
+	require.NoError(t, err)
+	draws := newPayments(n, 1)
+	verifier := chain.NewVerifier(&chain.Genesis{ChainID: chainID, Transactions: []chain.TxKind{chain.SM2}})
+	for _, s := range txs {
+		from, to, nonce := draws.draw()
+		tx, err := chain.DecodeTx(s.raw)
+		require.NoError(t, err)
+		require.NoError(t, verifier.Verify(tx))
+		require.Equal(t, chain.SM2, tx.Kind())
+		require.Equal(t, s.hash, tx.Hash())
+		require.Equal(t, nonce, tx.Nonce())
+		require.Equal(t, h.addresses[from], tx.Sender())
+		args, err := apps.Token.ABI.Methods["transfer"].Inputs.Unpack(tx.Data()[4:])
+		require.NoError(t, err)
+		require.Equal(t, []any{h.addresses[to], big.NewInt(1)}, args)
+	}
+
+	b := &bench{settings: &settings{Kind: client.KindSM2, Seed: 1}, report: &report{}, treasurer: newTreasurer(1), yardstick: newYardstick(chainID, txs)}
+	us, err := b.yardstick.measure(n)
+	require.NoError(t, err)
+	require.Greater(t, us, 5.0, "no machine verifies in 5 µs")
+	require.NoError(t, b.signOther(t.Context()))
+	require.NoError(t, b.measureOther())
+	require.Greater(t, b.report.Secp256k1Micros, 2.5)
+	require.NoError(t, b.measureOther())
+	require.Greater(t, b.report.Secp256k1Micros, 5.0)
+	for _, tx := range b.other.txs[:3] {
+		decoded, err := chain.DecodeTx(tx.raw)
+		require.NoError(t, err)
+		require.Equal(t, chain.Secp256k1, decoded.Kind())
+	}
 }
 
 // TestFunder runs the hand-written contract in geth's EVM: it pays all or nobody.
@@ -304,6 +346,7 @@ func TestRefusedSettings(t *testing.T) {
 		"at least 4": {"-nodes", "1", "-sections", "load,leader"},
 		"-window":    {"-window", "10"},
 		"-latency":   {"-latency", "1ms"},
+		"-kind":      {"-kind", "ed25519"},
 	} {
 		_, err := parse(args)
 		require.ErrorContains(t, err, text)

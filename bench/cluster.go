@@ -10,14 +10,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/jialing-chain/jialing/client"
 )
 
-// initChain makes the folders of a chain of validators without fees in which the treasurer is rich.
-func initChain(ctx context.Context, binary, dir string, validators int, owner common.Address) error {
+// initChain makes the folders of a chain of validators without fees in which the treasurer is rich. Whatever kind of accounts the holders have, it takes the
+// treasurer's too.
+func initChain(ctx context.Context, s *settings, dir string, owner common.Address) error {
+	binary, validators := s.Binary, s.Nodes
 	what := []string{"init", "--dir", filepath.Join(dir, "node1")}
 	if validators > 1 {
 		base, err := freePorts(2 * validators)
@@ -28,7 +33,8 @@ func initChain(ctx context.Context, binary, dir string, validators int, owner co
 		what = []string{"network", "create", "--dir", dir, "--validators", fmt.Sprint(validators), "--dev",
 			"--p2p-port", fmt.Sprint(base), "--http-port", fmt.Sprint(base + validators)}
 	}
-	args := append(what, "--name", "bench", "--chain-id", fmt.Sprint(chainID), "--fees", "zero", "--alloc", owner.Hex()+"=1000000ether")
+	args := append(what, "--name", "bench", "--chain-id", fmt.Sprint(chainID), "--fees", "zero", "--alloc", owner.Hex()+"=1000000ether",
+		"--suite", s.Suite, "--transactions", strings.Join(slices.Compact([]string{client.KindSecp256k1, s.Kind}), ","))
 	if out, err := exec.CommandContext(ctx, binary, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("jialing %s: %w: %s", what[0], err, out)
 	}

@@ -12,7 +12,8 @@
 //   - away: keeps a node down for a minute under load; how long it takes to catch up.
 //
 // Before, during and after the load it times the yardstick, one decode with sender recovery on one thread, and gives costs as multiples of it:
-// machines and their neighbours differ, the multiple stays. A transaction that is refused, fails or goes missing ends the run with an error, in
+// machines and their neighbours differ, the multiple stays. Where the holders sign with SM2, the yardstick verifies such a signature, and that of
+// Ethereum's kind is timed beside it. A transaction that is refused, fails or goes missing ends the run with an error, in
 // the sections with faults too: there a client goes on to the next node when one dies. The load generator shares the machine with the nodes; its
 // CPU time is given apart.
 //
@@ -20,6 +21,7 @@
 //	make bench NODES=4                           a network of four validators, all sections
 //	make bench NODES=4 SECTIONS=leader           one section of it
 //	make bench ACCOUNTS=100000 TXS=50000         smaller
+//	make bench NODES=4 SUITE=gm KIND=sm2         holders that sign with SM2, on a chain of that suite
 //	go run ./bench -help                         all settings
 //
 // It stands outside the sentence pool → order → execute → attest → store → serve; of the node it imports internal/chain alone, for the yardstick.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jialing-chain/jialing/client"
 )
 
 // settings are what a run is asked to do.
@@ -28,9 +31,11 @@ type settings struct {
 	Warmup  int
 	Latency time.Duration
 	Seed    int64
-	Reuse   bool
-	Keep    bool
-	Profile bool
+	// Suite is the chain's, Kind how the token holders sign.
+	Suite, Kind string
+	Reuse       bool
+	Keep        bool
+	Profile     bool
 
 	// Sections are what is measured, see allSections.
 	Sections []string
@@ -63,7 +68,7 @@ func main() {
 	}
 }
 
-// parse takes the defaults of ACCOUNTS, TXS, NODES and SECTIONS from the environment, where make puts the variables of its command line.
+// parse takes the defaults of ACCOUNTS, TXS, NODES, SECTIONS, SUITE and KIND from the environment, where make puts the variables of its command line.
 func parse(args []string) (*settings, error) {
 	s := &settings{}
 	var accounts, sections string
@@ -84,6 +89,8 @@ func parse(args []string) (*settings, error) {
 	f.IntVar(&s.Window, "window", 20_000, "transactions sent and not yet in a block, at most")
 	f.IntVar(&s.Warmup, "warmup", 20_000, "transfers before the measured ones, no more than these: the nodes have just been started")
 	f.DurationVar(&s.Latency, "latency", 10*time.Second, "length of the phase at half load")
+	f.StringVar(&s.Suite, "suite", cmp.Or(os.Getenv("SUITE"), "intl"), "cryptographic suite of the chain, intl or gm")
+	f.StringVar(&s.Kind, "kind", cmp.Or(os.Getenv("KIND"), client.KindSecp256k1), "how the token holders sign, secp256k1 or sm2")
 	f.Int64Var(&s.Seed, "seed", 1, "seed of who pays whom")
 	f.BoolVar(&s.Reuse, "reuse", true, "start from the funded chain that the same program made before, if it is still in -out")
 	f.BoolVar(&s.Keep, "keep", false, "keep the chain's folders")
@@ -141,6 +148,8 @@ func (s *settings) validate() error {
 		return fmt.Errorf("-nodes must be 1 to %d", maxNodes)
 	case s.Nodes < 4 && (s.has("leader") || s.has("follower") || s.has("away")):
 		return errors.New("-sections: a chain goes on without one of its nodes when it has at least 4 (-nodes)")
+	case s.Kind != client.KindSecp256k1 && s.Kind != client.KindSM2:
+		return fmt.Errorf("-kind: %q is neither %q nor %q", s.Kind, client.KindSecp256k1, client.KindSM2)
 	case s.Txs < s.Batch || s.Batch < 1 || s.Batch > 1000:
 		return errors.New("-batch must be 1 to 1000 and no more than -txs")
 	case s.Window < s.Batch*s.Connections:

@@ -78,6 +78,8 @@ type bench struct {
 	token     *token
 	funded    funded
 	yardstick *yardstick
+	// other is of secp256k1 transfers where the load's are of another kind, else nil.
+	other *yardstick
 
 	warmup, saturated []signed
 	// committed counts the measured chain's transfers, for the disk.
@@ -140,7 +142,9 @@ func (b *bench) urls() (out []string) {
 }
 
 func (b *bench) makeChain(ctx context.Context) (err error) {
-	b.holders = newHolders(b.report.Accounts, b.Seed)
+	if b.holders, err = b.newHolders(ctx); err != nil {
+		return err
+	}
 	b.payments = newPayments(b.report.Accounts, b.Seed)
 	b.treasurer = newTreasurer(b.Seed)
 	b.funded, err = fundedFolder(b.settings, b.report.Accounts)
@@ -158,7 +162,7 @@ func (b *bench) makeChain(ctx context.Context) (err error) {
 		}
 	}
 	if !b.report.FundedReused {
-		if err := initChain(ctx, b.Binary, b.dir, b.Nodes, b.treasurer.address); err != nil {
+		if err := initChain(ctx, b.settings, b.dir, b.treasurer.address); err != nil {
 			return err
 		}
 	}
@@ -206,7 +210,7 @@ func (b *bench) sign(ctx context.Context) error {
 	}
 	b.warmup, b.saturated = txs[:b.Warmup], txs[b.Warmup:]
 	b.yardstick = newYardstick(chainID, b.saturated)
-	return nil
+	return b.signOther(ctx)
 }
 
 func (b *bench) warmUp(ctx context.Context) error {
@@ -219,8 +223,11 @@ func (b *bench) warmUp(ctx context.Context) error {
 		}
 	}
 	us, err := b.yardstick.measure(yardstickRuns)
+	if err != nil {
+		return err
+	}
 	b.report.YardstickBeforeMicros = us
-	return err
+	return b.measureOther()
 }
 
 func (b *bench) full(txs []signed) load {
@@ -315,6 +322,9 @@ func (b *bench) takeDown(ctx context.Context, o *outcome, cpu time.Duration, bef
 		return err
 	}
 	if r.YardstickAfterMicros, err = b.yardstick.measure(yardstickRuns); err != nil {
+		return err
+	}
+	if err := b.measureOther(); err != nil {
 		return err
 	}
 	byNode := r.CPUMicrosPerTx / float64(b.Nodes)

@@ -87,6 +87,7 @@ var anywhere = []struct{ part, place string }{
 	{"runtime.bgscavenge", "garbage collection"},
 	{"crypto/secp256k1.RecoverPubkey", "signature recovery"},
 	{"ecdsa.RecoverCompact", "signature recovery"},
+	{"internal/chain.(*Verifier).verifySM2", "SM2 verification"},
 	{"pebble/v2.(*DB).compact", "pebble compaction, flush"},
 	{"pebble/v2.(*DB).flush", "pebble compaction, flush"},
 	{"pebble/v2.(*DB).runCompaction", "pebble compaction, flush"},

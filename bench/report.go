@@ -27,7 +27,10 @@ type report struct {
 	Sections []string `json:"sections"`
 	Batch    int      `json:"batch"`
 	Window   int      `json:"window"`
-	Seed     int64    `json:"seed"`
+	// Suite is the chain's, Kind how the holders sign.
+	Suite string `json:"suite"`
+	Kind  string `json:"kind"`
+	Seed  int64  `json:"seed"`
 
 	TxsPerSecond         float64 `json:"txsPerSecond"`
 	MillionGasPerSecond  float64 `json:"millionGasPerSecond"`
@@ -54,6 +57,8 @@ type report struct {
 	YardstickBeforeMicros float64 `json:"yardstickBeforeMicros"`
 	YardstickDuringMicros float64 `json:"yardstickDuringMicros"`
 	YardstickAfterMicros  float64 `json:"yardstickAfterMicros"`
+	// Secp256k1Micros is one decode with recovery of a secp256k1 transfer, measured before and after the load where that consists of another kind.
+	Secp256k1Micros float64 `json:"secp256k1Micros,omitempty"`
 	// Yardsticks is CPUMicrosPerTx by node over the mean of before and after; YardsticksLoaded over the one during the load.
 	Yardsticks       float64 `json:"yardsticksPerTx"`
 	YardsticksLoaded float64 `json:"yardsticksLoadedPerTx"`
@@ -89,7 +94,7 @@ type machine struct {
 
 func newReport(s *settings, accounts int) *report {
 	r := &report{Time: time.Now().UTC().Format(time.RFC3339), Commit: commit(), Machine: thisMachine(), Accounts: accounts, Txs: s.Txs, Nodes: s.Nodes, Sections: s.Sections,
-		Batch: s.Batch, Window: s.Window, Seed: s.Seed, StageWallMicros: map[string]float64{}, Split: map[string]float64{}, DiskBytesPerTxByTable: map[string]float64{},
+		Batch: s.Batch, Window: s.Window, Seed: s.Seed, Suite: s.Suite, Kind: s.Kind, StageWallMicros: map[string]float64{}, Split: map[string]float64{}, DiskBytesPerTxByTable: map[string]float64{},
 		PhaseSeconds: map[string]float64{}}
 	if s.Nodes > 1 {
 		r.Network = &networkReport{}

@@ -10,6 +10,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/jialing-chain/jialing/client"
 )
 
 // signed is a transaction ready to be sent.
@@ -43,30 +45,36 @@ func (c *token) signTransfers(ctx context.Context, h *holders, p *payments, n in
 		c.moved[draws[i].to]++
 	}
 	out := make([]signed, n)
-	signer := types.LatestSignerForChainID(c.chainID)
 	g, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
 	for w := range workers {
 		g.Go(func() error {
 			for i := w; i < n && ctx.Err() == nil; i += workers {
 				d := draws[i]
-				tx, err := types.SignNewTx(h.key(d.from), signer, &types.DynamicFeeTx{
-					ChainID: c.chainID, Nonce: d.nonce, GasTipCap: new(big.Int), GasFeeCap: new(big.Int), Gas: transferGas,
-					To: &c.address, Value: new(big.Int), Data: transferData(h.addresses[d.to], big.NewInt(1)),
-				})
+				raw, err := h.sign(d.from, c.chainID, &client.Tx{Nonce: &d.nonce, TipCap: new(big.Int), FeeCap: new(big.Int), Gas: transferGas, To: &c.address,
+					Data: transferData(h.addresses[d.to], big.NewInt(1))})
 				if err != nil {
 					return fmt.Errorf("sign transfer: %w", err)
 				}
-				raw, err := tx.MarshalBinary()
-				if err != nil {
-					return fmt.Errorf("encode transfer: %w", err)
-				}
-				out[i] = signed{tx.Hash(), raw}
+				out[i] = signed{client.TxHash(raw), raw}
 			}
 			return ctx.Err()
 		})
 	}
 	return out, g.Wait()
+}
+
+// sign signs holder i's transaction, of type 2 or, where holders sign with SM2, 0x50.
+func (h *holders) sign(i int, chainID *big.Int, tx *client.Tx) ([]byte, error) {
+	if h.kind == client.KindSM2 {
+		return h.signSM2(i, chainID, tx)
+	}
+	inner, err := types.SignNewTx(h.key(i), types.LatestSignerForChainID(chainID), &types.DynamicFeeTx{ChainID: chainID, Nonce: *tx.Nonce, GasTipCap: tx.TipCap,
+		GasFeeCap: tx.FeeCap, Gas: tx.Gas, To: tx.To, Value: new(big.Int), Data: tx.Data})
+	if err != nil {
+		return nil, err
+	}
+	return inner.MarshalBinary()
 }
 
 // batchMessage is the JSON-RPC batch that sends txs, with ids from 0.

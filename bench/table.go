@@ -20,8 +20,8 @@ type table struct {
 func printTable(out io.Writer, reports []*report) error {
 	first := reports[0]
 	t := &table{reports: reports}
-	fmt.Fprintf(t, "\n%s, %d cores, %s; commit %s; %d node(s); ERC-20 transfers in batches of %d\n\n",
-		first.Machine.CPU, first.Machine.Cores, first.Machine.Go, first.Commit, first.Nodes, first.Batch)
+	fmt.Fprintf(t, "\n%s, %d cores, %s; commit %s; %d node(s), suite %s; ERC-20 transfers signed with %s in batches of %d\n\n",
+		first.Machine.CPU, first.Machine.Cores, first.Machine.Go, first.Commit, first.Nodes, first.Suite, first.Kind, first.Batch)
 	t.row("token holders", func(r *report) string { return fmt.Sprint(r.Accounts) })
 	if slices.Contains(first.Sections, "load") {
 		t.load(first.Nodes)
@@ -82,6 +82,11 @@ func (t *table) load(nodes int) {
 	t.row("yardstick µs, before / during / after", func(r *report) string {
 		return format(r.YardstickBeforeMicros) + " / " + format(r.YardstickDuringMicros) + " / " + format(r.YardstickAfterMicros)
 	})
+	if t.reports[0].Secp256k1Micros > 0 {
+		t.row("  of secp256k1 in this run, and by how much dearer", func(r *report) string {
+			return format(r.Secp256k1Micros) + " / " + format((r.YardstickBeforeMicros+r.YardstickAfterMicros)/2-r.Secp256k1Micros)
+		})
+	}
 	t.number("CPU per tx and node in yardsticks", func(r *report) float64 { return r.Yardsticks })
 	t.number("  in yardsticks during the load", func(r *report) float64 { return r.YardsticksLoaded })
 	t.pair("cores: nodes / load generator", func(r *report) (float64, float64) { return r.Cores.Nodes, r.Cores.Generator })

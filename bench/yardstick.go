@@ -11,14 +11,14 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 )
 
-// yardstick times one decode with sender recovery of the benchmark's own transactions, in CPU time of one thread.
+// yardstick times one decode with sender recovery (SM2: verification) of the benchmark's own transactions, in CPU time of one thread.
 type yardstick struct {
 	verifier *chain.Verifier
 	txs      []signed
 }
 
 func newYardstick(chainID uint64, txs []signed) *yardstick {
-	g := &chain.Genesis{ChainID: chainID, Transactions: []chain.TxKind{chain.Secp256k1}}
+	g := &chain.Genesis{ChainID: chainID, Transactions: chain.TxKinds}
 	return &yardstick{chain.NewVerifier(g), txs}
 }
 
