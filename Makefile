@@ -8,8 +8,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 build: ## one binary: bin/jialing
 	$(GO) build -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/jialing
 
-demo: build ## four validators in ./demo-data, contracts, 1,000 transfers, one killed and back, a notarised file; serves until Ctrl-C. DEMO=--solo: one node
-	$(BIN) demo --dir demo-data --fresh $(DEMO)
+demo: build ## four validators in ./demo-data, contracts, 1,000 transfers, one killed and back, a notarised file; serves until Ctrl-C. SUITE=gm: 国密; DEMO=--solo: one node
+	$(BIN) demo --dir demo-data --fresh --suite $(or $(SUITE),intl) $(DEMO)
 
 test: ## everything that CI runs but the linters
 	$(GO) test -count=1 -timeout 20m ./... # no cache: it does not see that the tests of processes build the binary
