@@ -86,6 +86,9 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 		return nil, err
 	}
 	if p.network != nil {
+		if err := n.newAdmission(p, registry); err != nil {
+			return nil, err
+		}
 		p.link()
 		p.meet()
 	}

@@ -127,6 +127,9 @@ func (n *Node) newJoinNetwork(genesis crypto.Hash) (Network, *catchup.CatchUp, e
 	for _, m := range []p2p.Method{methodTxs, methodBlocks, methodSnapshot, methodWrites} {
 		network.Serve(m, func(context.Context, chain.Peer, []byte) ([]byte, error) { return nil, errJoining })
 	}
+	if a, ok := network.(admitter); ok && n.genesis.Admission == chain.AdmitCertificates {
+		a.SetAdmission(newcomer{n.readCertificate()})
+	}
 	network.SetMembers(founders(n.genesis, n.peer()))
 	return network, c, nil
 }

@@ -17,7 +17,7 @@ import (
 func (p *pipeline) link() {
 	n := p.network
 	n.Handle(protocolOrder, func(from chain.Peer, msg []byte) {
-		if id := p.members.id(from); id != 0 {
+		if id := p.members.id(from); id != 0 && (p.admission == nil || p.admission.heard(from)) {
 			p.engine.Handle(id, msg)
 		}
 	})

@@ -67,7 +67,7 @@ func New(cfg Config, version string, log *slog.Logger, opts Options) (*Node, err
 		return nil, fmt.Errorf("the key in %s is none of the genesis' validators; engine %q needs it", cfg.Dir, g.Consensus.Engine)
 	}
 	if g.Consensus.Engine == chain.BFT {
-		if err := govern.Check(g); err != nil {
+		if err := errors.Join(govern.Check(g), checkOrganisations(g, n.suite)); err != nil {
 			return nil, err
 		}
 	}

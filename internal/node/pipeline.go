@@ -45,6 +45,8 @@ type pipeline struct {
 	catchup *catchup.CatchUp
 	members *members
 	writes  recentWrites
+	// admission is nil on a chain that lets everybody in.
+	admission *admission
 
 	// executed is the last executed height; the store's head is the last durable one.
 	executed atomic.Uint64
@@ -71,6 +73,9 @@ func (p *pipeline) Run(ctx context.Context) error {
 		g.Go(func() error { return named("network", p.network.Run(ctx)) })
 		g.Go(func() error { return named("gossip", p.gossip.Run(ctx)) })
 		g.Go(func() error { return named("catch-up", p.catchup.Run(ctx)) })
+	}
+	if p.admission != nil {
+		g.Go(func() error { return p.admission.Run(ctx) })
 	}
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -168,6 +173,11 @@ func (p *pipeline) publish(e *chain.Executed, own *chain.Attestation) error {
 	p.story.durable(e.Block.Height())
 	if err := p.attest.Executed(e.Block.Header, own); err != nil {
 		return fmt.Errorf("attest block %d: %w", e.Block.Height(), err)
+	}
+	if p.admission != nil {
+		if err := p.admission.durable(e.Block.Height(), e.Writes); err != nil {
+			return err
+		}
 	}
 	if p.network != nil {
 		p.catchup.SetExecuted(e.Block.Height())

@@ -25,6 +25,9 @@ func (n serveNode) Details() eth.NodeDetails {
 	if c, ok := n.p.network.(interface{ Conflicts() []string }); ok { // a simulated network has none
 		d.Conflicts = c.Conflicts()
 	}
+	if n.p.admission != nil {
+		d.Certificate = n.p.admission.status()
+	}
 	if free, err := freeBytes(n.cfg.Dir); err == nil {
 		d.DiskFree = free
 	}

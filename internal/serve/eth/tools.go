@@ -38,6 +38,8 @@ type NodeDetails struct {
 	// Unsigned are the ruling validators whose signature the next block to be certified still lacks.
 	Unsigned     []chain.ValidatorID
 	Started, Now time.Time
+	// Certificate is nil on a chain that lets everybody in.
+	Certificate *CertificateStatus
 }
 
 // PeerStatus is what a node knows of another one, connected or not.
@@ -107,6 +109,8 @@ type nodeStatusJSON struct {
 	Evidence  []string `json:"evidence"`
 	// Unsigned are the validators whose signature the next block to be certified still lacks.
 	Unsigned []chain.ValidatorID `json:"unsigned"`
+	// Certificate is there on chains whose organisations certify nodes.
+	Certificate *identityJSON `json:"certificate,omitempty"`
 }
 
 type memberJSON struct {
@@ -148,6 +152,7 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 		StartedAt: millis(d.Started), Now: millis(d.Now),
 	}
 	out.Conflicts, out.Evidence, out.Unsigned = notNull(d.Conflicts), notNull(d.Evidence), notNull(d.Unsigned)
+	out.Certificate = certificateView(d.Certificate)
 	for i, v := range set {
 		out.Validators[i] = memberJSON{v.ID, name(v.PublicKey), v.PublicKey, v.Address}
 		if v.ID == d.Leader {
