@@ -31,9 +31,11 @@ const (
 var Reasons = []Reason{Missing, Malformed, TooLong, WrongSuite, WrongKey, SelfSigned, WrongUsage, WrongRole, WrongOrganisation, UnknownRoot, Altered, Revoked,
 	Expired, AuthorityExpired, NotYetValid}
 
-// OfRegistry tells whether another state of the chain could make the certificate a good one: a node that does not know the present state cannot be sure.
+// OfRegistry tells whether a later state of the chain could make the certificate a good one: a node that does not know the present state cannot be sure.
+// An authority that has expired is not among them: its successor has another certificate, and a network in which all have expired must stay apart until
+// somebody decides otherwise.
 func (r Reason) OfRegistry() bool {
-	return r == UnknownRoot || r == WrongOrganisation || r == Altered || r == Revoked || r == AuthorityExpired
+	return r == UnknownRoot || r == WrongOrganisation || r == Altered || r == Revoked
 }
 
 // Refusal is why a certificate is not accepted. Its text is a sentence that says what to do.
