@@ -25,7 +25,14 @@ import (
 )
 
 // The node's own packages are the oracle here: client verifies what they sign, by its own code.
-var suite = intl.Suite{}
+var suite crypto.Suite = intl.Suite{}
+
+// withSuite makes the ledgers of a test on another suite; such a test runs alone.
+func withSuite(t *testing.T, s crypto.Suite) {
+	before := suite
+	suite = s
+	t.Cleanup(func() { suite = before })
+}
 
 var registry = common.HexToAddress("0xe11d")
 
@@ -41,7 +48,7 @@ type ledger struct {
 
 func newGenesis(t require.TestingT, key crypto.PrivateKey) *chain.Genesis {
 	g := &chain.Genesis{
-		Name: "测试 & <test>", ChainID: 77, TimeMillis: 1_700_000_000_123, Suite: "intl",
+		Name: "测试 & <test>", ChainID: 77, TimeMillis: 1_700_000_000_123, Suite: suite.Name(),
 		Consensus:    chain.Consensus{Engine: chain.Solo, MaxBlockTxs: 1000, MaxBlockBytes: 1 << 20, BatchMillis: 5},
 		Validators:   []chain.GenesisValidator{{ID: 1, Name: "node 1", PublicKey: key.Public().Bytes(), Address: common.HexToAddress("0x11")}},
 		Transactions: []chain.TxKind{chain.Secp256k1}, Fees: chain.Fees{Mode: chain.FeesFixed, BaseFee: math.NewHexOrDecimal256(7)}, GasLimit: 60_000_000,
@@ -119,7 +126,7 @@ func (l *ledger) prove(t *testing.T, receipts types.Receipts, at int) {
 	require.NoError(t, err)
 	receipt, err := receipts[at].MarshalBinary()
 	require.NoError(t, err)
-	l.proof = &client.Proof{Format: client.ProofFormat, Suite: "intl", ChainID: 77, Genesis: common.Hash(l.root), TxHash: l.txs[at].Hash(),
+	l.proof = &client.Proof{Format: client.ProofFormat, Suite: suite.Name(), ChainID: 77, Genesis: common.Hash(l.root), TxHash: l.txs[at].Hash(),
 		Index: hexutil.Uint64(at), Tx: l.txs[at].Raw(), TxProof: prove(t, l.txs, at), Receipt: receipt, ReceiptProof: prove(t, encodedReceipts(receipts), at),
 		Count: hexutil.Uint64(len(l.txs)), RecordProof: recordProof(l.txs, receipts, at), BlockHash: l.headers[1].Hash(), Links: []hexutil.Bytes{}, Certificate: client.ProofCertificate{Height: hexutil.Uint64(certified.Number.Uint64()),
 			Block: certified.Hash(), Header: common.Hash(hash), Attestations: []client.ProofAttestation{{Validator: 1, Signature: sig}}}}

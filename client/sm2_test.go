@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"math/big"
 	"net/http/httptest"
@@ -19,6 +20,9 @@ import (
 
 	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/crypto/gm"
+	"github.com/jialing-chain/jialing/internal/crypto/intl"
 )
 
 func newSM2(t require.TestingT) *client.SM2 {
@@ -208,8 +212,17 @@ func TestSM2Keystore(t *testing.T) {
 	require.ErrorContains(t, err, `"ed25519" is unknown`)
 }
 
-// TestSM2Evidence proves a transaction of type 0x50 offline, and refuses one that was altered.
+// TestSM2Evidence proves transactions of type 0x50 offline, on chains of both suites, and refuses what was altered.
 func TestSM2Evidence(t *testing.T) {
+	for _, s := range []crypto.Suite{intl.Suite{}, gm.Suite{}} {
+		t.Run(s.Name(), func(t *testing.T) {
+			withSuite(t, s)
+			testSM2Evidence(t)
+		})
+	}
+}
+
+func testSM2Evidence(t *testing.T) {
 	a := newSM2(t)
 	for _, c := range []struct{ txs, at, links int }{{1, 0, 0}, {3, 1, 2}, {130, 128, 0}} {
 		l := newLedgerOf(t, a, c.txs, c.at, c.links)
@@ -239,6 +252,26 @@ func TestSM2Evidence(t *testing.T) {
 	_, err := client.Verify(l.proof, l.trust(t))
 	require.ErrorIs(t, err, client.ErrProof)
 	require.ErrorContains(t, err, "the SM2 signature is not its public key's over its fields")
+}
+
+// TestEvidenceOfGM: every signature of a certificate counts on a chain of the suite gm as it does on another.
+func TestEvidenceOfGM(t *testing.T) {
+	withSuite(t, gm.Suite{})
+	l := newLedger(t, 3, 1, 2)
+	_, err := client.Verify(l.proof, l.trust(t))
+	require.NoError(t, err)
+	for name, alter := range map[string]func(sig []byte) []byte{
+		"altered": func(sig []byte) []byte { sig[63] ^= 1; return sig }, "short": func(sig []byte) []byte { return sig[:63] },
+		"long": func(sig []byte) []byte { return append(sig, 0) }, "zero": func([]byte) []byte { return make([]byte, 64) },
+		"out of range": func(sig []byte) []byte { return append(bytes.Repeat([]byte{0xff}, 32), sig[32:]...) },
+	} {
+		p, err := client.ParseProof(l.proof.Encode())
+		require.NoError(t, err)
+		a := &p.Certificate.Attestations[0]
+		a.Signature = alter(bytes.Clone(a.Signature))
+		_, err = client.Verify(p, l.trust(t))
+		require.ErrorIs(t, err, client.ErrProof, name)
+	}
 }
 
 // forger alters what the account has signed: the last byte of s.
