@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -26,12 +27,22 @@ func drawSeed(t testing.TB) uint64 {
 
 // TestNetworkFaults does to four validators under load what one of them may suffer, one thing after the other, and at last what all may: loss of power.
 // After each the network takes payments again and who was away catches up; at the end nothing acknowledged is missing anywhere. See bank_test.go for what
-// is checked.
+// is checked. It is done on both suites; the other tests of networks run on the one that JIALING_SUITE names.
 func TestNetworkFaults(t *testing.T) {
+	for _, suite := range []string{"intl", "gm"} {
+		t.Run(suite, func(t *testing.T) { networkFaults(t, suite, channels[suite]) })
+	}
+}
+
+// channels are the algorithms by which nodes talk, by suite.
+var channels = map[string]string{"intl": "Noise_XX_25519_ChaChaPoly_SHA256", "gm": "Noise_XX_SM2_SM4GCM_SM3"}
+
+func networkFaults(t *testing.T, suite, channel string) {
 	seed := drawSeed(t)
 	rnd := rand.New(rand.NewPCG(seed, 7))
-	nw := createNetwork(t, 4)
+	nw := createNetwork(t, 4, "--suite", suite)
 	nw.start(nw.all()...)
+	nw.speak(suite, channel)
 	b := openBank(t, nw)
 	stop := b.run(seed)
 	defer stop()
@@ -86,6 +97,7 @@ func TestNetworkFaults(t *testing.T) {
 	}
 	stop()
 	b.audit()
+	nw.speak(suite, channel)
 	nw.stop()
 }
 
@@ -109,6 +121,39 @@ func TestThirtyOneValidators(t *testing.T) {
 	stop()
 	b.audit()
 	nw.stop()
+}
+
+// speak checks that every node is connected to all others, and by which algorithms.
+func (nw *network) speak(suite, channel string) {
+	nw.t.Helper()
+	eventually(nw.t, "all connections", func() error {
+		for i, p := range nw.processes() {
+			var s struct{ Suite, Channel string }
+			if err := ask(p.client, &s, "jl_nodeStatus"); err != nil {
+				return err
+			}
+			require.Equal(nw.t, suite, s.Suite)
+			require.Equal(nw.t, channel, s.Channel)
+			var peers []struct {
+				Connected bool
+				Channel   string
+			}
+			if err := ask(p.client, &peers, "jl_peers"); err != nil {
+				return err
+			}
+			connected := 0
+			for _, peer := range peers {
+				if peer.Connected {
+					connected++
+					require.Equal(nw.t, channel, peer.Channel)
+				}
+			}
+			if connected != len(nw.nodes)-1 {
+				return fmt.Errorf("node %d is connected to %d", i+1, connected)
+			}
+		}
+		return nil
+	})
 }
 
 // wipe takes everything from a node that is down but its genesis, configuration and key, as a new disk does.

@@ -64,13 +64,16 @@ type network struct {
 	nodes []*process
 }
 
+// suite is the one of the chains that the tests make, unless they say otherwise.
+var suite = cmp.Or(os.Getenv("JIALING_SUITE"), "intl")
+
 // createNetwork makes the folders of a network on loopback, with funded development accounts.
 func createNetwork(t testing.TB, validators int, args ...string) *network {
 	base := freePorts(t, 2*validators)
 	nw := &network{t: t, dir: filepath.Join(t.TempDir(), "network"), nodes: make([]*process, validators)}
 	nw.behind = func(int) []string { return nil }
 	nw.listen = func(int) string { return "127.0.0.1:0" }
-	_, stderr, err := jialing(t, append([]string{"network", "create", "--dir", nw.dir, "--validators", fmt.Sprint(validators), "--dev", "--dev-accounts", "12",
+	_, stderr, err := jialing(t, append([]string{"network", "create", "--dir", nw.dir, "--validators", fmt.Sprint(validators), "--dev", "--dev-accounts", "12", "--suite", suite,
 		"--p2p-port", fmt.Sprint(base), "--http-port", fmt.Sprint(base + validators)}, args...)...)
 	require.NoError(t, err, stderr)
 	configs, err := filepath.Glob(filepath.Join(nw.dir, "*", "node.toml"))

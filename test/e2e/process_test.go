@@ -54,7 +54,7 @@ func jialing(t testing.TB, args ...string) (stdout, stderr string, err error) {
 // initChain makes a development chain in a fresh folder.
 func initChain(t testing.TB, args ...string) (dir string) {
 	dir = filepath.Join(t.TempDir(), "node")
-	_, stderr, err := jialing(t, append([]string{"init", "--dir", dir, "--dev"}, args...)...)
+	_, stderr, err := jialing(t, append([]string{"init", "--dir", dir, "--dev", "--suite", suite}, args...)...)
 	require.NoError(t, err, stderr)
 	return dir
 }

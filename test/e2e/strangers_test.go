@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNetworkBearsStrangersAndAFullDisk has four validators under load meet, one after the other: a node of another chain, a second node with the key of
-// one of them, and the end of one's disk. None of it stops the network; each is named where it is noticed.
+// TestNetworkBearsStrangersAndAFullDisk has four validators under load meet, one after the other: a node of another chain, one of another suite, a second
+// node with the key of one of them, and the end of one's disk. None of it stops the network; each is named where it is noticed.
 func TestNetworkBearsStrangersAndAFullDisk(t *testing.T) {
 	seed := drawSeed(t)
 	nw := createNetwork(t, 4)
@@ -36,6 +36,24 @@ func TestNetworkBearsStrangersAndAFullDisk(t *testing.T) {
 		s, err := statusOf(context.Background(), nw.processes()[0].client)
 		require.NoError(t, err)
 		require.Equal(t, 3, s.Peers, "it is no peer")
+		other.kill(0)
+	})
+
+	t.Run("node of another suite", func(t *testing.T) {
+		foreign := map[string]string{"intl": "gm", "gm": "intl"}[suite]
+		other := createNetwork(t, 4, "--suite", foreign)
+		other.editConfig(0, "peers = []", fmt.Sprintf("peers = [%q]", nw.endpoint(0)))
+		other.start(0)
+		eventually(t, "the stranger says that it finds none of its own", func() error {
+			return other.peerSays(0, nw.endpoint(0), "another suite, or no node: it does not speak this chain's channel "+channels[foreign])
+		})
+		eventually(t, "the node says why it refuses the stranger", func() error {
+			if !strings.Contains(nw.processes()[0].stderr.String(), "it is of a chain with another suite, or no node") {
+				return errors.New("it says nothing of it")
+			}
+			return nil
+		})
+		b.progress("payments beside a node of another suite", 20)
 		other.kill(0)
 	})
 
