@@ -27,6 +27,7 @@ func smallConfig(fs vfs.FS) Config {
 	c := DefaultConfig()
 	c.Dir, c.FS = "data", fs
 	c.BlockCacheBytes, c.StateCacheBytes, c.CommitmentBytes, c.MemTableBytes = 1<<20, 1<<20, 1<<20, 1<<20
+	c.Encryption = fixtureEncryption
 	return c
 }
 
@@ -92,7 +93,7 @@ func newLedger(tb testing.TB, seed uint64) *ledger {
 	tb.Helper()
 	key, err := gethcrypto.ToECDSA(common.LeftPadBytes([]byte{7}, 32))
 	require.NoError(tb, err)
-	l := &ledger{tb: tb, rng: rand.New(rand.NewPCG(seed, 1)), suite: intl.Suite{}, genesis: testGenesis(tb), key: key, dataSize: 100, epochEntries: 150}
+	l := &ledger{tb: tb, rng: rand.New(rand.NewPCG(seed, 1)), suite: fixtureSuite, genesis: testGenesis(tb), key: key, dataSize: 100, epochEntries: 150}
 	state := modelState{map[common.Address]chain.Account{}, map[slotID]common.Hash{}}
 	for _, c := range l.genesis.Writes(func(b []byte) common.Hash { return gethcrypto.Keccak256Hash(b) }) {
 		state.accounts[c.Address] = *c.Account

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -181,7 +182,7 @@ func (s *Store) rekey(ctx context.Context, o RekeyOptions) error {
 	if err := s.db.Flush(); err != nil {
 		return err
 	}
-	if err := s.vault.Rewrite(ctx, s.pace(o.BytesPerSecond)); err != nil {
+	if err := s.vault.Rewrite(ctx, s.pace(o.BytesPerSecond), s.orphan); err != nil {
 		return err
 	}
 	if o.Release == nil {
@@ -229,6 +230,26 @@ func (s *Store) pace(perSecond int64) vault.Pace {
 			return ctx.Err()
 		}
 	}
+}
+
+// orphan tells a file that a crash has left and that Pebble is about to remove: a table that no version has, or a temporary file.
+func (s *Store) orphan(base string) (bool, error) {
+	ext := filepath.Ext(base)
+	if ext != ".sst" {
+		return ext == ".dbtmp", nil
+	}
+	levels, err := s.db.SSTables()
+	if err != nil {
+		return false, s.readError(err)
+	}
+	for _, tables := range levels {
+		for _, t := range tables {
+			if base == fmt.Sprintf("%06d.sst", uint64(t.BackingSSTNum)) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
 }
 
 // ChangeMaster wraps the data keys of a folder that nobody has open with another master key. Nothing but vault.json is written.

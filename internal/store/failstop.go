@@ -179,6 +179,13 @@ func (fs *failStopFS) holdRemovals() {
 	fs.holding = true
 }
 
+// dropRemovals forgets what was asked for while holding.
+func (fs *failStopFS) dropRemovals() {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.held, fs.holding = nil, false
+}
+
 func (fs *failStopFS) releaseRemovals() {
 	fs.mu.Lock()
 	held := fs.held

@@ -355,7 +355,7 @@ func (l *ledger) damage(mem *vfs.MemFS, name, how string, works []*work) string 
 	before := l.sums(fs)
 	s, err := Open(faultConfig(fs), l.suite)
 	if err != nil {
-		require.True(l.tb, errors.Is(err, ErrCorrupt) || errors.Is(err, ErrFormat), "%s, %s: %v", name, how, err)
+		require.True(l.tb, errors.Is(err, ErrCorrupt) || errors.Is(err, ErrFormat) || errors.Is(err, ErrKeyFile), "%s, %s: %v", name, how, err)
 		for file, sum := range before {
 			if isTable(file) || strings.HasSuffix(file, ".log") || file == name {
 				require.Equal(l.tb, sum, l.sums(fs)[file], "%s, %s: refused, but %s was changed", name, how, file)

@@ -86,6 +86,13 @@ func (s *Store) openPebble() error {
 	}
 	s.fs.holdRemovals()
 	s.db, err = pebble.Open(s.cfg.Dir, s.options(state == stampReady))
+	if err != nil && state == stampCreating && s.fs.failure() == nil {
+		// A crash while the database was made has left of its files what it liked, and nothing was in them.
+		if err := s.clearUnfinished(); err != nil {
+			return err
+		}
+		s.db, err = pebble.Open(s.cfg.Dir, s.options(false))
+	}
 	if err != nil {
 		if s.fs.failure() != nil {
 			return s.Err()
@@ -98,6 +105,25 @@ func (s *Store) openPebble() error {
 		}
 	}
 	return s.Err()
+}
+
+// clearUnfinished removes the files of a database that was never ready.
+func (s *Store) clearUnfinished() error {
+	s.fs.dropRemovals()
+	names, err := s.cfg.FS.List(s.cfg.Dir)
+	if err != nil {
+		return fmt.Errorf("list folder: %w", err)
+	}
+	for _, n := range names {
+		if n == "LOCK" || n == stampName || n == vault.KeyFileName {
+			continue
+		}
+		if err := s.cfg.FS.Remove(s.cfg.FS.PathJoin(s.cfg.Dir, n)); err != nil {
+			return fmt.Errorf("remove what a crash has left of a new database: %w", err)
+		}
+	}
+	s.fs.holdRemovals()
+	return nil
 }
 
 // openError explains why Pebble refused the folder, with the files that it may mean: its own texts name tables, but neither log nor manifest.

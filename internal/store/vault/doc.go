@@ -32,7 +32,7 @@ var (
 	// ErrMasterKey: the master key does not open the data keys. Nothing was opened or written.
 	ErrMasterKey = errors.New("the master key is not the one that protects this ledger's keys")
 	// ErrKeyFile: vault.json is missing where it must be, or cannot be read.
-	ErrKeyFile = errors.New("the ledger's key file cannot be used")
+	ErrKeyFile = errors.New("the ledger's key file vault.json cannot be used")
 	// ErrNotEncrypted: a folder with a ledger in plain text.
 	ErrNotEncrypted = errors.New("the ledger is not encrypted")
 )

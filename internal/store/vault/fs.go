@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -293,7 +294,7 @@ func (v *FS) reuse(oldname, newname string, category vfs.DiskWriteCategory) (vfs
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err = f.Write(h.raw[:]); err == nil {
+	if _, err = f.Write(bytes.Clone(h.raw[:])); err == nil { // Write may alter what it is given
 		err = f.Sync()
 	}
 	if err == nil {

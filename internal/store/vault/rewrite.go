@@ -136,7 +136,8 @@ func (v *FS) keep(next *ring) error {
 }
 
 // Rewrite seals every file anew that is under another key than the active one, or none, and returns when there are no such files. It can be ended at any time and begun again.
-func (v *FS) Rewrite(ctx context.Context, pace Pace) error {
+// A file that cannot be read and is an orphan, which the database refers to no longer or not yet, is what a crash left of it, and is removed.
+func (v *FS) Rewrite(ctx context.Context, pace Pace, orphan func(base string) (bool, error)) error {
 	for {
 		v.mu.Lock()
 		ending, busy := v.ending, v.oldWriters()
@@ -148,6 +149,9 @@ func (v *FS) Rewrite(ctx context.Context, pace Pace) error {
 		done := 0
 		for _, f := range old {
 			ok, err := v.rewrite(ctx, f.name, pace)
+			if errors.Is(err, ErrAltered) {
+				ok, err = v.removeOrphan(f.name, orphan, err)
+			}
 			if err != nil {
 				return fmt.Errorf("seal %s anew: %w", f.name, err)
 			}
@@ -214,20 +218,33 @@ func (v *FS) rewrite(ctx context.Context, name string, pace Pace) (bool, error) 
 	if rerr := v.FS.Remove(tmp); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 		err = errors.Join(err, rerr)
 	}
-	if v.isGone() && (errors.Is(err, errGone) || errors.Is(err, fs.ErrNotExist)) {
+	if errors.Is(err, errGone) {
 		return true, nil
 	}
 	return false, err
 }
 
+// removeOrphan removes a file that cannot be read for why, if nobody needs it.
+func (v *FS) removeOrphan(name string, orphan func(base string) (bool, error), why error) (bool, error) {
+	is, err := orphan(v.PathBase(name))
+	if err != nil || !is {
+		return false, errors.Join(why, err)
+	}
+	if err := v.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	return true, nil
+}
+
 // errGone is a file that was removed or replaced while it was being sealed anew.
 var errGone = errors.New("the file is gone")
-
-func (v *FS) isGone() bool { v.mu.Lock(); defer v.mu.Unlock(); return v.gone }
 
 // copyTo writes a durable copy of name's plain text, sealed as name with the active key.
 func (v *FS) copyTo(ctx context.Context, name, tmp string, pace Pace) (err error) {
 	src, err := v.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errGone
+	}
 	if err != nil {
 		return err
 	}
@@ -253,7 +270,7 @@ func (v *FS) copyTo(ctx context.Context, name, tmp string, pace Pace) (err error
 
 // copyPaced copies in steps of what a table's writer writes at once.
 func copyPaced(ctx context.Context, dst io.Writer, src io.Reader, pace Pace) error {
-	buf := make([]byte, 16*pageSize)
+	buf := make([]byte, 32*pageSize)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -360,7 +360,7 @@ func TestSealer(t *testing.T) {
 		}
 		_, err = other.Open([]byte("short"))
 		require.ErrorIs(t, err, ErrAltered)
-		require.NoError(t, v.Rewrite(t.Context(), noPace))
+		require.NoError(t, v.Rewrite(t.Context(), noPace, noOrphan))
 		require.NoError(t, v.DropOldKeys())
 		_, err = v.NewSealer("a").Open(sealed[0])
 		require.ErrorContains(t, err, "key 1")
@@ -368,3 +368,5 @@ func TestSealer(t *testing.T) {
 }
 
 func noPace(context.Context, int) error { return nil }
+
+func noOrphan(string) (bool, error) { return false, nil }
