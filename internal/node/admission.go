@@ -93,7 +93,7 @@ func (n *Node) newAdmission(p *pipeline, registry *prometheus.Registry) error {
 		ruling: func(peer chain.Peer) bool { return p.members.id(peer) != 0 }, settled: p.settled, log: n.log,
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "jialing_admission_refused_total",
 			Help: "Certificates of peers that were not accepted, by reason."}, []string{"reason"}),
-		file: n.certificatePath(), rescue: filepath.Join(n.cfg.Dir, RescueFile), changed: make(chan struct{}, 1), admitted: make(map[chain.Peer]admitted)}
+		file: n.cfg.CertificatePath(), rescue: filepath.Join(n.cfg.Dir, RescueFile), changed: make(chan struct{}, 1), admitted: make(map[chain.Peer]admitted)}
 	for _, reason := range pki.Reasons {
 		a.refused.WithLabelValues(string(reason))
 	}
@@ -107,12 +107,12 @@ func (n *Node) newAdmission(p *pipeline, registry *prometheus.Registry) error {
 	return errors.Join(registry.Register(a.refused), registry.Register(expiries{a}))
 }
 
-// certificatePath is where the node's certificate is.
-func (n *Node) certificatePath() string {
-	if filepath.IsAbs(n.cfg.Identity.Certificate) {
-		return n.cfg.Identity.Certificate
+// CertificatePath is where the node's certificate is.
+func (c *Config) CertificatePath() string {
+	if filepath.IsAbs(c.Identity.Certificate) {
+		return c.Identity.Certificate
 	}
-	return filepath.Join(n.cfg.Dir, n.cfg.Identity.Certificate)
+	return filepath.Join(c.Dir, c.Identity.Certificate)
 }
 
 // newcomer is a node that has no state yet: it shows its certificate and cannot judge others'. It takes nothing from them without proof.
@@ -123,7 +123,7 @@ func (c newcomer) Admit(chain.Peer, [][]byte) error { return nil }
 
 // readCertificate is the node's certificate with its authorities; none where there is none that can be read, which the node says when it runs.
 func (n *Node) readCertificate() [][]byte {
-	b, _, err := new(watchedFile).read(n.certificatePath(), pki.MaxFile)
+	b, _, err := new(watchedFile).read(n.cfg.CertificatePath(), pki.MaxFile)
 	if err != nil {
 		return nil
 	}

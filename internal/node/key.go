@@ -18,9 +18,12 @@ type storedKey struct {
 	PrivateKey string `json:"privateKey"`
 }
 
+// Suites are all that a chain can have.
+func Suites() []crypto.Suite { return []crypto.Suite{intl.Suite{}, gm.Suite{}} }
+
 // SuiteByName is the one place where a genesis' word becomes a suite.
 func SuiteByName(name string) (crypto.Suite, error) {
-	for _, suite := range []crypto.Suite{intl.Suite{}, gm.Suite{}} {
+	for _, suite := range Suites() {
 		if name == suite.Name() {
 			return suite, nil
 		}
