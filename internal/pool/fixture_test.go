@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/rand"
 	"encoding/binary"
 	"log/slog"
 	"math/big"
@@ -14,10 +15,12 @@ import (
 	"github.com/ethereum/go-ethereum/common/math"
 	"github.com/ethereum/go-ethereum/core/types"
 	gethcrypto "github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/rlp"
 	"github.com/holiman/uint256"
 	"github.com/stretchr/testify/require"
 
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto/sm2"
 )
 
 const (
@@ -129,10 +132,11 @@ func sortWrites(w chain.WriteSet) {
 	}
 }
 
-// who is a sender.
+// who is a sender: of Ethereum's kind, or where sm2 is set of the other, whose transactions of type 2 are then of type 0x50.
 type who struct {
 	key  *ecdsa.PrivateKey
 	addr common.Address
+	sm2  *sm2.PrivateKey
 }
 
 var people sync.Map
@@ -153,7 +157,14 @@ func born(n int) who {
 	if err != nil {
 		panic(err)
 	}
-	return who{key, gethcrypto.PubkeyToAddress(key.PublicKey)}
+	if n%3 != 2 {
+		return who{key: key, addr: gethcrypto.PubkeyToAddress(key.PublicKey)}
+	}
+	other, err := sm2.ParsePrivateKey(seed[:])
+	if err != nil {
+		panic(err)
+	}
+	return who{addr: chain.SM2Address(other.Public().Bytes()), sm2: other}
 }
 
 // spec is a transaction to be; zero fields get usual values.
@@ -182,6 +193,9 @@ func (s spec) raw(t testing.TB) []byte {
 
 func sign(t testing.TB, from who, data types.TxData) []byte {
 	t.Helper()
+	if from.sm2 != nil {
+		return signSM2(t, from.sm2, data.(*types.DynamicFeeTx))
+	}
 	tx, err := types.SignNewTx(from.key, types.LatestSignerForChainID(types.NewTx(data).ChainId()), data)
 	require.NoError(t, err)
 	raw, err := tx.MarshalBinary()
@@ -189,8 +203,33 @@ func sign(t testing.TB, from who, data types.TxData) []byte {
 	return raw
 }
 
+// signatures keeps what was signed, by account and fields: SM2 draws another signature every time, and these tests send a transaction again.
+var signatures sync.Map
+
+func signSM2(t testing.TB, key *sm2.PrivateKey, tx *types.DynamicFeeTx) []byte {
+	t.Helper()
+	to := []byte{}
+	if tx.To != nil {
+		to = tx.To[:]
+	}
+	fields := []any{tx.ChainID, tx.Nonce, tx.GasTipCap, tx.GasFeeCap, tx.Gas, to, tx.Value, tx.Data, tx.AccessList}
+	message, err := rlp.EncodeToBytes(fields)
+	require.NoError(t, err)
+	memo := string(key.Public().Bytes()) + string(message)
+	if raw, ok := signatures.Load(memo); ok {
+		return raw.([]byte)
+	}
+	sig, err := key.Sign(rand.Reader, sm2.DefaultID, append([]byte{chain.SM2TxType}, message...))
+	require.NoError(t, err)
+	raw, err := rlp.EncodeToBytes(append(fields, key.Public().Bytes(), new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])))
+	require.NoError(t, err)
+	raw = append([]byte{chain.SM2TxType}, raw...)
+	signatures.Store(memo, raw)
+	return raw
+}
+
 func genesis(mode chain.FeeMode, baseFee int64) *chain.Genesis {
-	g := &chain.Genesis{ChainID: testChainID, GasLimit: 100_000_000, Transactions: []chain.TxKind{chain.Secp256k1}, Fees: chain.Fees{Mode: mode}}
+	g := &chain.Genesis{ChainID: testChainID, GasLimit: 100_000_000, Transactions: []chain.TxKind{chain.Secp256k1, chain.SM2}, Fees: chain.Fees{Mode: mode}}
 	if mode != chain.FeesZero {
 		g.Fees.BaseFee = (*math.HexOrDecimal256)(big.NewInt(baseFee))
 	}
@@ -215,6 +254,7 @@ type setup struct {
 	permission Permission
 	log        *slog.Logger
 	now        func() time.Time
+	sealer     Sealer
 }
 
 func start(t testing.TB, s setup) *fixture {
@@ -231,7 +271,7 @@ func start(t testing.TB, s setup) *fixture {
 		s.ledger = newLedger()
 		s.ledger.baseFee.SetInt64(s.baseFee)
 	}
-	p, err := New(cfg, genesis(s.mode, s.baseFee), s.ledger, Options{Permission: s.permission, Log: s.log, Now: s.now})
+	p, err := New(cfg, genesis(s.mode, s.baseFee), s.ledger, Options{Permission: s.permission, Log: s.log, Now: s.now, Sealer: s.sealer})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

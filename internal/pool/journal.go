@@ -21,15 +21,30 @@ var ErrJournal = errors.New("transaction journal cannot be written")
 
 // A journal file is journalMagic and then records: length of sender‖raw (4, big-endian) ‖ CRC-32C of it (4) ‖ sender (20) ‖ raw. The sender
 // stands there so that reading back need not recover signatures only to find the nonce used; it decides nothing else.
+//
+// A file of sealedMagic has, in place of sender‖raw, what Sealer made of it.
 const (
-	journalMagic    = "jialing/pool/1\n"
-	recordHeader    = 8
-	maxRecord       = common.AddressLength + chain.MaxTxSize
+	journalMagic = "jialing/pool/1\n"
+	sealedMagic  = "jialing/pool/2\n"
+	recordHeader = 8
+	// sealedRoom is what a Sealer may add: key, salt, number and tag.
+	sealedRoom      = 256
+	maxRecord       = common.AddressLength + chain.MaxTxSize + sealedRoom
 	minJournalBytes = 1 << 20
 	journalPattern  = "pending-*.journal"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Sealer encrypts the journal's records where the node's ledger is encrypted. Open takes what Seal made under any key that is still there. Safe for concurrent use.
+type Sealer interface {
+	// Seal appends the sealed plain, which is at most sealedRoom bytes longer, to dst.
+	Seal(dst, plain []byte) ([]byte, error)
+	Open(sealed []byte) ([]byte, error)
+}
+
+// errSealed is a journal that was sealed, on a node whose ledger is not.
+var errSealed = errors.New("the journal is encrypted and the ledger is not: switch [store.encryption] on again, or remove the journal")
 
 // errTorn is a journal that ends within a record or holds an altered one.
 var errTorn = errors.New("journal record is incomplete or altered")
@@ -38,6 +53,8 @@ var errTorn = errors.New("journal record is incomplete or altered")
 type journal struct {
 	dir  string
 	sync bool
+	// sealer is nil where the records are in plain text.
+	sealer Sealer
 	// full rings when the file has reached its size.
 	full chan struct{}
 
@@ -61,19 +78,48 @@ type group struct {
 	err     error
 }
 
-func appendRecord(b []byte, sender common.Address, raw []byte) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(len(sender)+len(raw)))
-	sum := crc32.Update(crc32.Checksum(sender[:], castagnoli), castagnoli, raw)
-	b = binary.BigEndian.AppendUint32(b, sum)
-	return append(append(b, sender[:]...), raw...)
+// appendRecord appends one record; sealer may be nil.
+func appendRecord(b []byte, sealer Sealer, sender common.Address, raw []byte) ([]byte, error) {
+	start := len(b)
+	b = append(b, make([]byte, recordHeader)...)
+	if sealer == nil {
+		b = append(append(b, sender[:]...), raw...)
+	} else {
+		var err error
+		if b, err = sealer.Seal(b, append(sender.Bytes(), raw...)); err != nil {
+			return nil, err
+		}
+	}
+	body := b[start+recordHeader:]
+	binary.BigEndian.PutUint32(b[start:], uint32(len(body)))
+	binary.BigEndian.PutUint32(b[start+4:], crc32.Checksum(body, castagnoli))
+	return b, nil
+}
+
+// openRecord returns a record's sender‖raw.
+func openRecord(sealer Sealer, sealed bool, body []byte) ([]byte, error) {
+	if sealed {
+		var err error
+		if body, err = sealer.Open(body); err != nil {
+			return nil, errTorn
+		}
+	}
+	if len(body) <= common.AddressLength {
+		return nil, errTorn
+	}
+	return body, nil
 }
 
 // readJournal calls f for every whole record and returns the length of what is whole. The error is nil at a clean end, errTorn behind the last
 // whole record, or the reader's.
-func readJournal(r io.Reader, f func(sender common.Address, raw []byte)) (whole int64, err error) {
+func readJournal(r io.Reader, sealer Sealer, f func(sender common.Address, raw []byte)) (whole int64, err error) {
 	magic := make([]byte, len(journalMagic))
-	if _, err := io.ReadFull(r, magic); err != nil || string(magic) != journalMagic {
+	if _, err := io.ReadFull(r, magic); err != nil || (string(magic) != journalMagic && string(magic) != sealedMagic) {
 		return 0, torn(err)
+	}
+	sealed := string(magic) == sealedMagic
+	if sealed && sealer == nil {
+		return 0, errSealed
 	}
 	whole = int64(len(magic))
 	var head [recordHeader]byte
@@ -94,6 +140,9 @@ func readJournal(r io.Reader, f func(sender common.Address, raw []byte)) (whole 
 		}
 		if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(head[4:]) {
 			return whole, errTorn
+		}
+		if body, err = openRecord(sealer, sealed, body); err != nil {
+			return whole, err
 		}
 		f(common.Address(body[:common.AddressLength]), body[common.AddressLength:])
 		whole += recordHeader + int64(n)
@@ -116,7 +165,12 @@ func (j *journal) append(txs []*chain.Tx) error {
 	}
 	g := j.next
 	for _, tx := range txs {
-		g.buf = appendRecord(g.buf, tx.Sender(), tx.Raw())
+		b, err := appendRecord(g.buf, j.sealer, tx.Sender(), tx.Raw())
+		if err != nil { // what of these is in the group already may stay there: nothing is lost by a record too much
+			j.mu.Unlock()
+			return fmt.Errorf("seal journal record: %w", err)
+		}
+		g.buf = b
 	}
 	j.mu.Unlock()
 
@@ -162,7 +216,11 @@ func (j *journal) create(seq uint64) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
-	if _, err := f.WriteString(journalMagic); err != nil {
+	magic := journalMagic
+	if j.sealer != nil {
+		magic = sealedMagic
+	}
+	if _, err := f.WriteString(magic); err != nil {
 		return nil, errors.Join(fmt.Errorf("create journal: %w", err), f.Close(), os.Remove(f.Name()))
 	}
 	if err := syncDir(j.dir); err != nil {

@@ -90,7 +90,7 @@ func TestTornTail(t *testing.T) {
 			records++
 		}
 		n := 0
-		at, err := readJournal(bytes.NewReader(whole[:cut]), func(common.Address, []byte) { n++ })
+		at, err := readJournal(bytes.NewReader(whole[:cut]), nil, func(common.Address, []byte) { n++ })
 		require.Equal(t, records, n)
 		if cut == ends[records] {
 			require.NoError(t, err)
@@ -211,17 +211,90 @@ func TestConcurrentAppends(t *testing.T) {
 	require.Len(t, g.build(), 200)
 }
 
+// xorSealer is a cipher for tests: what it seals has its key in front.
+type xorSealer struct{ key byte }
+
+func (s *xorSealer) Seal(dst, plain []byte) ([]byte, error) {
+	dst = append(dst, s.key)
+	for _, b := range plain {
+		dst = append(dst, b^s.key)
+	}
+	return dst, nil
+}
+
+func (s *xorSealer) Open(sealed []byte) ([]byte, error) {
+	out := bytes.Clone(sealed[1:])
+	for i := range out {
+		out[i] ^= sealed[0]
+	}
+	return out, nil
+}
+
+// TestSealedJournal: a journal in plain text becomes a sealed one at the next start, RewriteJournal leaves nothing under an old key, and a node without a key does not start.
+func TestSealedJournal(t *testing.T) {
+	dir := t.TempDir()
+	f := start(t, setup{cfg: journaled(dir)})
+	a := person(1)
+	raw := spec{from: a}.raw(t)
+	f.rich(a)
+	_, err := f.Add(context.Background(), raw, true)
+	require.NoError(t, err)
+	require.True(t, bytes.Contains(onlyJournal(t, dir), raw[20:]))
+	f.stop()
+
+	sealer := &xorSealer{0x55}
+	f = start(t, setup{ledger: f.ledger, cfg: journaled(dir), sealer: sealer})
+	require.NoError(t, f.wait(context.Background()))
+	second := spec{from: a, nonce: 1}.raw(t)
+	_, err = f.Add(context.Background(), second, true)
+	require.NoError(t, err)
+	content := onlyJournal(t, dir)
+	require.True(t, bytes.HasPrefix(content, []byte(sealedMagic)))
+	require.False(t, bytes.Contains(content, raw[20:]) || bytes.Contains(content, second[20:]))
+	sealer.key = 0x77
+	require.NoError(t, f.RewriteJournal(context.Background()))
+	require.EqualValues(t, 0x77, onlyJournal(t, dir)[len(sealedMagic)+recordHeader])
+	require.Len(t, f.build(), 2)
+	f.stop()
+	require.ErrorIs(t, f.RewriteJournal(context.Background()), ErrClosed)
+
+	g := start(t, setup{ledger: f.ledger, cfg: journaled(dir), sealer: sealer})
+	require.NoError(t, g.wait(context.Background()))
+	require.Len(t, g.build(), 2)
+	g.stop()
+	file, err := os.Open(newestJournal(t, dir))
+	require.NoError(t, err)
+	defer file.Close()
+	_, err = readJournal(file, nil, func(common.Address, []byte) {})
+	require.ErrorIs(t, err, errSealed)
+}
+
+func onlyJournal(t *testing.T, dir string) []byte {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, journalPattern))
+	require.NoError(t, err)
+	require.Len(t, names, 1)
+	b, err := os.ReadFile(names[0])
+	require.NoError(t, err)
+	return b
+}
+
 func FuzzReadJournal(f *testing.F) {
 	tx, err := chain.DecodeTx(spec{from: person(1)}.raw(f))
 	require.NoError(f, err)
-	good := appendRecord([]byte(journalMagic), person(1).addr, tx.Raw())
+	good, err := appendRecord([]byte(journalMagic), nil, person(1).addr, tx.Raw())
+	require.NoError(f, err)
 	f.Add(good)
 	f.Add(good[:len(good)-1])
 	f.Add(append(bytes.Clone(good), 0, 0, 0, 30, 1, 2, 3, 4))
 	f.Add([]byte(journalMagic + "\xff\xff\xff\xff\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		again := []byte(journalMagic)
-		whole, err := readJournal(bytes.NewReader(b), func(sender common.Address, raw []byte) { again = appendRecord(again, sender, raw) })
+		whole, err := readJournal(bytes.NewReader(b), nil, func(sender common.Address, raw []byte) {
+			var err error
+			again, err = appendRecord(again, nil, sender, raw)
+			require.NoError(t, err)
+		})
 		if whole == 0 {
 			require.Error(t, err)
 			return

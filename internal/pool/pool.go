@@ -47,6 +47,9 @@ type Pool struct {
 	closed  chan struct{}
 	bell    chan struct{}
 	journal *journal
+	sealer  Sealer
+	// rewrites asks Run to write the journal anew.
+	rewrites chan chan error
 	// gate is held shared from the journal entry to the admission, exclusively to rotate the journal: so nothing falls between two files.
 	gate sync.RWMutex
 	subs subscribers
@@ -98,6 +101,8 @@ type Options struct {
 	Log        *slog.Logger
 	// Now is the clock; time.Now when nil. It decides about lifetimes only.
 	Now func() time.Time
+	// Sealer encrypts the journal; nil: it is in plain text.
+	Sealer Sealer
 }
 
 // New returns a pool that admits nothing until Run.
@@ -115,7 +120,7 @@ func New(cfg Config, g *chain.Genesis, c Chain, o Options) (*Pool, error) {
 		o.Now = time.Now
 	}
 	p := &Pool{
-		cfg: cfg, rules: newRules(g, cfg.MinFeeCap), verifier: chain.NewVerifier(g), chain: c, permission: o.Permission, log: o.Log, now: o.Now,
+		cfg: cfg, rules: newRules(g, cfg.MinFeeCap), verifier: chain.NewVerifier(g), chain: c, permission: o.Permission, log: o.Log, now: o.Now, sealer: o.Sealer, rewrites: make(chan chan error),
 		jobs: make(chan func()), urgent: make(chan func()), opened: make(chan struct{}), closed: make(chan struct{}), bell: make(chan struct{}, 1),
 		accounts: make(map[common.Address]*account), all: make(map[common.Hash]*entry), height: c.Head().Number.Uint64(),
 		reasons: make(map[common.Hash]string), noted: make([]common.Hash, cfg.Reasons),
@@ -172,6 +177,8 @@ func (p *Pool) Run(ctx context.Context) error {
 			if err := p.rotate(); err != nil {
 				return fmt.Errorf("pool: %w", err)
 			}
+		case done := <-p.rewrites:
+			done <- p.rewritten() // the old files are still there when it fails
 		}
 	}
 }

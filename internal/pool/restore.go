@@ -21,7 +21,7 @@ func (p *Pool) openJournal(ctx context.Context) error {
 	if err := os.MkdirAll(p.cfg.Journal, 0o700); err != nil {
 		return fmt.Errorf("open journal: %w", err)
 	}
-	j := &journal{dir: p.cfg.Journal, sync: p.cfg.JournalSync, bytes: p.cfg.JournalBytes, full: make(chan struct{}, 1)}
+	j := &journal{dir: p.cfg.Journal, sync: p.cfg.JournalSync, sealer: p.sealer, bytes: p.cfg.JournalBytes, full: make(chan struct{}, 1)}
 	names, err := j.files()
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (p *Pool) restore(ctx context.Context, name string) error {
 		}
 		raws = raws[:0]
 	}
-	whole, err := readJournal(bufio.NewReaderSize(f, 1<<20), func(sender common.Address, raw []byte) {
+	whole, err := readJournal(bufio.NewReaderSize(f, 1<<20), p.sealer, func(sender common.Address, raw []byte) {
 		read++
 		if p.used(sender, raw) {
 			dead++
@@ -124,6 +124,35 @@ func (p *Pool) rotate() error {
 		}
 	}
 	return j.finish()
+}
+
+// RewriteJournal writes the journal anew with what still waits, and returns when that is durable and the old files are gone: none of it is sealed with an old key then. It does
+// nothing without a journal.
+func (p *Pool) RewriteJournal(ctx context.Context) error {
+	if p.cfg.Journal == "" {
+		return nil
+	}
+	done := make(chan error, 1)
+	select {
+	case p.rewrites <- done:
+		return <-done // Run answers, whatever comes
+	case <-p.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// rewritten is rotate for RewriteJournal, which is not content with the old file.
+func (p *Pool) rewritten() error {
+	before := p.journal.seq
+	if err := p.rotate(); err != nil {
+		return err
+	}
+	if p.journal.seq == before {
+		return ErrJournal
+	}
+	return nil
 }
 
 // waitingLocals lists the local transactions in order of arrival. Decided ones are durable with their decision, but a block may leave them out.
