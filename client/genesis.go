@@ -52,6 +52,12 @@ type genesisFile struct {
 	Retention struct {
 		StateBlocks uint64 `json:"stateBlocks"`
 	} `json:"retention"`
+	Admission     string `json:"admission,omitempty"`
+	Organisations []struct {
+		Name  string         `json:"name"`
+		Admin common.Address `json:"admin"`
+		Roots [][]byte       `json:"roots"` // in base64
+	} `json:"organisations,omitempty"`
 	Alloc map[common.Address]genesisAccount `json:"alloc"`
 }
 
