@@ -6,19 +6,26 @@ package cryptotest
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/jialing-chain/jialing/internal/crypto"
 )
 
-// Run checks suite against the contract.
-func Run(t *testing.T, suite crypto.Suite) {
+// Run checks suite against the contract and against the vectors of its standards.
+func Run(t *testing.T, suite crypto.Suite, vectors Vectors) {
+	t.Run("vectors", func(t *testing.T) { vectors.run(t, suite) })
 	t.Run("hash", func(t *testing.T) { testHash(t, suite) })
 	t.Run("sign", func(t *testing.T) { testSign(t, suite) })
+	t.Run("anything signed", func(t *testing.T) { testAnythingSigned(t, suite) })
+	t.Run("concurrent", func(t *testing.T) { testConcurrent(t, suite) })
 	t.Run("keys", func(t *testing.T) { testKeys(t, suite) })
 	t.Run("seal", func(t *testing.T) { testSeal(t, suite) })
+	t.Run("anything sealed", func(t *testing.T) { testAnythingSealed(t, suite) })
 	t.Run("certificates", func(t *testing.T) { testCertificates(t, suite) })
 	t.Run("requests", func(t *testing.T) { testRequests(t, suite) })
 }
@@ -60,6 +67,42 @@ func testSign(t *testing.T, suite crypto.Suite) {
 	require.ErrorIs(t, other.Public().Verify(msg, sig), crypto.ErrSignature)
 }
 
+// testAnythingSigned: a signature is of one message by one key, whatever the message.
+func testAnythingSigned(t *testing.T, suite crypto.Suite) {
+	rapid.Check(t, func(t *rapid.T) {
+		key, err := suite.GenerateKey(rand.Reader)
+		require.NoError(t, err)
+		msg := rapid.SliceOf(rapid.Byte()).Draw(t, "message")
+		sig, err := key.Sign(msg)
+		require.NoError(t, err)
+		public, err := suite.ParsePublicKey(key.Public().Bytes())
+		require.NoError(t, err)
+		require.NoError(t, public.Verify(msg, sig))
+		other := rapid.SliceOf(rapid.Byte()).Filter(func(b []byte) bool { return !bytes.Equal(b, msg) }).Draw(t, "other")
+		require.ErrorIs(t, public.Verify(other, sig), crypto.ErrSignature)
+		require.ErrorIs(t, public.Verify(msg, rapid.SliceOf(rapid.Byte()).Draw(t, "no signature")), crypto.ErrSignature)
+	})
+}
+
+// testConcurrent gives one key to many: keys are safe for concurrent use, which the race detector checks too.
+func testConcurrent(t *testing.T, suite crypto.Suite) {
+	key, err := suite.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	var all sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		all.Go(func() {
+			for n := range 8 {
+				msg := []byte{byte(i), byte(n)}
+				sig, err := key.Sign(msg)
+				errs[i] = errors.Join(errs[i], err, key.Public().Verify(msg, sig))
+			}
+		})
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+}
+
 func testKeys(t *testing.T, suite crypto.Suite) {
 	seed := bytes.Repeat([]byte{7}, 256)
 	a, err := suite.GenerateKey(bytes.NewReader(seed))
@@ -73,6 +116,13 @@ func testKeys(t *testing.T, suite crypto.Suite) {
 	require.NoError(t, err)
 	require.NoError(t, pub.Verify([]byte("m"), sig))
 
+	for _, bytesOf := range []func() []byte{a.Bytes, a.Public().Bytes} {
+		before := bytes.Clone(bytesOf())
+		clear(bytesOf())
+		require.Equal(t, before, bytesOf(), "the caller's copy is the caller's")
+	}
+	_, err = suite.ParsePublicKey(make([]byte, len(a.Public().Bytes())+1))
+	require.Error(t, err)
 	_, err = suite.GenerateKey(bytes.NewReader(nil))
 	require.Error(t, err, "a reader without randomness is an error")
 	for _, bad := range [][]byte{nil, {1}, bytes.Repeat([]byte{1}, 200)} {
@@ -109,4 +159,33 @@ func testSeal(t *testing.T, suite crypto.Suite) {
 	require.Error(t, err)
 	_, err = suite.Seal(rand.Reader, key[1:], nil, nil)
 	require.Error(t, err)
+}
+
+// testAnythingSealed: what is sealed opens with its key and context and as a whole, and with nothing else.
+func testAnythingSealed(t *testing.T, suite crypto.Suite) {
+	aead, err := suite.AEAD(make([]byte, suite.KeySize()))
+	require.NoError(t, err)
+	require.Equal(t, 12, aead.NonceSize())
+	require.Equal(t, 16, aead.Overhead())
+	anything := rapid.SliceOf(rapid.Byte())
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.SliceOfN(rapid.Byte(), suite.KeySize(), suite.KeySize()).Draw(t, "key")
+		plain, context := anything.Draw(t, "plain"), anything.Draw(t, "context")
+		sealed, err := suite.Seal(rand.Reader, key, plain, context)
+		require.NoError(t, err)
+		require.Len(t, sealed, 12+len(plain)+16)
+		opened, err := suite.Open(key, sealed, context)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(plain, opened))
+
+		at := rapid.IntRange(0, suite.KeySize()-1).Draw(t, "bit of the key")
+		key[at] ^= 1
+		_, err = suite.Open(key, sealed, context)
+		require.ErrorIs(t, err, crypto.ErrSealed)
+		key[at] ^= 1
+		_, err = suite.Open(key, sealed[:rapid.IntRange(0, len(sealed)-1).Draw(t, "cut")], context)
+		require.ErrorIs(t, err, crypto.ErrSealed)
+		_, err = suite.Open(key, sealed, append(context, 0))
+		require.ErrorIs(t, err, crypto.ErrSealed)
+	})
 }

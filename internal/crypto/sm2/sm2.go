@@ -10,10 +10,9 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"sync"
 
 	gmsm "github.com/emmansun/gmsm/sm2"
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 const (
@@ -37,6 +36,9 @@ var ErrPublicKey = errors.New("not an SM2 public key")
 type PublicKey struct {
 	key   *ecdsa.PublicKey
 	bytes [PublicKeySize]byte
+	// once guards z, Z under DefaultID: a validator's key verifies many messages.
+	once sync.Once
+	z    [32]byte
 }
 
 // PrivateKey signs. Safe for concurrent use.
@@ -94,20 +96,20 @@ func (k *PublicKey) Key() *ecdsa.PublicKey { return k.key }
 
 // Verify reports whether sig (r ‖ s) is this key's over msg under the identifier id: it hashes Z(id, key) ‖ msg with SM3. It never panics.
 func (k *PublicKey) Verify(id string, msg, sig []byte) bool {
-	if len(sig) != SignatureSize {
-		return false
+	if checkSignature(sig) != nil {
+		return false // before anything is hashed
 	}
-	der, err := encode(sig)
-	return err == nil && gmsm.VerifyASN1WithSM2(k.key, []byte(id), msg, der)
+	e, err := k.Digest(id, msg)
+	return err == nil && k.VerifyDigest(e, sig)
 }
 
 // VerifyDigest is Verify over e, the digest of Z and the message, computed by the caller.
 func (k *PublicKey) VerifyDigest(e [32]byte, sig []byte) bool {
-	if len(sig) != SignatureSize {
+	if checkSignature(sig) != nil {
 		return false
 	}
-	der, err := encode(sig)
-	return err == nil && gmsm.VerifyASN1(k.key, e[:], der)
+	var der [maxDER]byte
+	return gmsm.VerifyASN1(k.key, e[:], appendDER(der[:0], sig))
 }
 
 // Public is the public half.
@@ -121,32 +123,22 @@ func (k *PrivateKey) Key() *gmsm.PrivateKey { return k.key }
 
 // Sign signs msg under the identifier id with randomness from rand, and returns r ‖ s.
 func (k *PrivateKey) Sign(rand io.Reader, id string, msg []byte) ([]byte, error) {
-	der, err := k.key.SignWithSM2(rand, []byte(id), msg)
+	e, err := k.public.Digest(id, msg)
 	if err != nil {
 		return nil, fmt.Errorf("sign with SM2: %w", err)
 	}
-	return decode(der)
+	return k.SignDigest(rand, e)
 }
 
-// encode is the DER form (GM/T 0009) of r ‖ s.
-func encode(sig []byte) ([]byte, error) {
-	var b cryptobyte.Builder
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1BigInt(new(big.Int).SetBytes(sig[:32]))
-		b.AddASN1BigInt(new(big.Int).SetBytes(sig[32:]))
-	})
-	return b.Bytes()
-}
-
-// decode is r ‖ s of a DER form that gmsm made.
-func decode(der []byte) ([]byte, error) {
-	var r, s big.Int
-	in, inner := cryptobyte.String(der), cryptobyte.String(nil)
-	if !in.ReadASN1(&inner, asn1.SEQUENCE) || !in.Empty() || !inner.ReadASN1Integer(&r) || !inner.ReadASN1Integer(&s) || !inner.Empty() {
-		return nil, errors.New("sign with SM2: the signature is not DER")
+// SignDigest is Sign over e, the digest of Z and the message, computed by the caller.
+func (k *PrivateKey) SignDigest(rand io.Reader, e [32]byte) ([]byte, error) {
+	der, err := gmsm.SignASN1(rand, k.key, e[:], nil)
+	if err != nil {
+		return nil, fmt.Errorf("sign with SM2: %w", err)
 	}
-	out := make([]byte, SignatureSize)
-	r.FillBytes(out[:32])
-	s.FillBytes(out[32:])
-	return out, nil
+	sig, err := DecodeDER(der)
+	if err != nil {
+		return nil, fmt.Errorf("sign with SM2: %w", err)
+	}
+	return sig, nil
 }
