@@ -58,7 +58,10 @@ func DecodeDER(der []byte) ([]byte, error) {
 	if len(rest) > 0 {
 		return nil, fmt.Errorf("%w: %d bytes follow s", ErrSignature, len(rest))
 	}
-	return out, checkSignature(out)
+	if err := checkSignature(out); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // checkSignature tells whether sig has a signature's form.
