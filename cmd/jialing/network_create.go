@@ -32,6 +32,8 @@ type networkFlags struct {
 	accounts                  []string
 	validatorBalance          string
 	light                     bool
+	// organisations gives every validator an organisation of its own that certifies it.
+	organisations bool
 }
 
 // defaultP2PPort is where the first node listens for the others.
@@ -71,6 +73,7 @@ exist.`,
 	flags.IntVar(&f.wsPort, "ws-port", 0, "port of a host's first node for WebSocket alone; 0 shares the HTTP port")
 	flags.StringSliceVar(&f.accounts, "accounts", nil, "the validators' accounts, one address each, instead of making them")
 	flags.StringVar(&f.validatorBalance, "validator-balance", "", "fund every validator's account, in ether: where gas has a price, voting costs some")
+	flags.BoolVar(&f.organisations, "organisations", false, "let nodes in by certificates: one organisation per validator, with its authority in the folder organisations")
 	lightFlag(cmd, &f.light)
 	cmd.Flags().StringVar(&c.passphraseFile, "passphrase-file", "", "file that holds the passphrase (default $JIALING_PASSPHRASE_FILE, else $JIALING_PASSPHRASE, else ask)")
 	f.register(cmd)
@@ -106,10 +109,14 @@ func (c *cli) createNetwork(f *networkFlags) error {
 		return err
 	}
 	pass := ""
-	if !f.dev && f.accounts == nil {
+	if !f.dev && f.accounts == nil || f.organisations {
 		if pass, err = c.passphrase("New passphrase for the validators' accounts", true); err != nil {
 			return err
 		}
+	}
+	orgs, err := f.foundOrganisations(g, founders, pass)
+	if err != nil {
+		return err
 	}
 	// Everything is made beside the folder and moved there whole, so that a failure leaves nothing behind that looks like a network.
 	parent := filepath.Dir(filepath.Clean(f.dir))
@@ -122,6 +129,9 @@ func (c *cli) createNetwork(f *networkFlags) error {
 	}
 	defer os.RemoveAll(draft)
 	if err := c.fillNetwork(draft, f, g, founders, pass); err != nil {
+		return err
+	}
+	if err := certifyFounders(draft, orgs, founders, pass); err != nil {
 		return err
 	}
 	if err := os.Chmod(draft, 0o755); err != nil {
