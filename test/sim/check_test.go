@@ -9,12 +9,13 @@ import (
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/crypto/intl"
 	"github.com/jialing-chain/jialing/internal/p2p"
 )
 
 // bare is a world of four without nodes, whose checks can be told anything.
 func bare(t *testing.T) *world {
-	w, err := newWorld(&plan{seed: 1, nodes: 4, validators: 4, faulty: 1, accounts: 3, bft: chain.DefaultBFTParams()}, t.TempDir())
+	w, err := newWorld(&plan{seed: 1, suite: intl.Suite{}, nodes: 4, validators: 4, faulty: 1, accounts: 3, bft: chain.DefaultBFTParams()}, t.TempDir())
 	require.NoError(t, err)
 	return w
 }

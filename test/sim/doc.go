@@ -15,6 +15,6 @@
 //   - no honest member has reason to complain of another, none ends by itself, none holds up the network, all stop when they are told to;
 //   - within a bound after faults have ended, the network commits again and all honest members agree.
 //
-// A seed decides the plan and all that is drawn. The scheduler of Go does not: a child process (process.go) runs one seed on one thread without
+// A seed decides the plan and all that is drawn; before it may stand a suite ("gm-17"). The scheduler of Go does not: a child process (process.go) runs one seed on one thread without
 // preemption, so that most failures repeat; the event log of one that does not says what happened.
 package sim

@@ -6,15 +6,20 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/crypto/intl"
+	"github.com/jialing-chain/jialing/internal/node"
 )
 
 // plan is everything that a seed decides beforehand: who is there, who lies, and how long faults last. What happens when is drawn on the way, from
 // the same seed.
 type plan struct {
-	seed uint64
+	seed  uint64
+	suite crypto.Suite
 	// nodes are all hosts: the validators come first, then nodes that only follow, then the twins.
 	nodes, validators int
 	accounts          int
@@ -42,7 +47,7 @@ type plan struct {
 func newPlan(seed uint64) *plan {
 	rng := rand.New(rand.NewPCG(seed, 0x706c616e))
 	sizes := []int{4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 6, 6, 7, 7, 10} // small ones are cheap, and where a quorum is tightest
-	p := &plan{seed: seed, validators: sizes[rng.IntN(len(sizes))], accounts: 4 + rng.IntN(5), vices: make(map[int]viceKind), twins: make(map[int]int),
+	p := &plan{seed: seed, suite: intl.Suite{}, validators: sizes[rng.IntN(len(sizes))], accounts: 4 + rng.IntN(5), vices: make(map[int]viceKind), twins: make(map[int]int),
 		rounds: 2 + rng.IntN(2), chaos: time.Duration(8+rng.IntN(15)) * time.Minute,
 		pace: time.Duration(8+rng.IntN(60)) * time.Second, gap: time.Duration(15+rng.IntN(50)) * time.Second}
 	p.nodes = p.validators
@@ -86,17 +91,27 @@ func newPlan(seed uint64) *plan {
 	return p
 }
 
-// planOf is the plan with that name: a seed's number, or one that is written out here.
+// planOf is the plan with that name: a seed's number, the same behind a suite ("gm-17"), or one that is written out here.
 func planOf(name string) (*plan, error) {
 	if name == "31-validators" {
-		return &plan{seed: 31, nodes: 31, validators: 31, faulty: 10, accounts: 8, bft: chain.DefaultBFTParams(), rounds: 1, chaos: 20 * time.Second, pace: 5 * time.Second,
+		return &plan{seed: 31, suite: intl.Suite{}, nodes: 31, validators: 31, faulty: 10, accounts: 8, bft: chain.DefaultBFTParams(), rounds: 1, chaos: 20 * time.Second, pace: 5 * time.Second,
 			gap: 10 * time.Second, faults: []faultKind{faultPowerLoss, faultLeaderKills}}, nil
 	}
-	seed, err := strconv.ParseUint(name, 10, 64)
+	word, number, found := strings.Cut(name, "-")
+	if !found {
+		word, number = intl.Suite{}.Name(), name
+	}
+	suite, err := node.SuiteByName(word)
 	if err != nil {
 		return nil, fmt.Errorf("no such seed: %w", err)
 	}
-	return newPlan(seed), nil
+	seed, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("no such seed: %w", err)
+	}
+	p := newPlan(seed)
+	p.suite = suite
+	return p, nil
 }
 
 // seedBytes is a key for a stream of its own.

@@ -17,7 +17,6 @@ import (
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
-	"github.com/jialing-chain/jialing/internal/crypto/intl"
 	"github.com/jialing-chain/jialing/internal/govern"
 	"github.com/jialing-chain/jialing/internal/node"
 	"github.com/jialing-chain/jialing/internal/p2p"
@@ -91,7 +90,7 @@ type life struct {
 
 // newWorld lays out a world; nothing runs yet.
 func newWorld(p *plan, dir string) (*world, error) {
-	w := &world{seed: p.seed, plan: p, rng: rand.New(rand.NewPCG(p.seed, 1)), suite: intl.Suite{}, start: time.Now(),
+	w := &world{seed: p.seed, plan: p, rng: rand.New(rand.NewPCG(p.seed, 1)), suite: p.suite, start: time.Now(),
 		events: new(eventLog), nodeLog: new(nodeLog), counts: make(map[string]int), ids: make(map[chain.Peer]chain.ValidatorID)}
 	var peers []chain.Peer
 	keys := rand.NewChaCha8(seedBytes(p.seed, "keys"))
