@@ -31,7 +31,7 @@ func (d *demonstration) sign(ctx context.Context, conn *client.Client, n int) (*
 	nonces := make([]uint64, d.flags.senders)
 	for i := range nonces {
 		var err error
-		if nonces[i], err = conn.Nonce(ctx, d.dev[i].Address()); err != nil {
+		if nonces[i], err = conn.Nonce(ctx, d.senders[i].Address()); err != nil {
 			return nil, err
 		}
 	}
@@ -49,7 +49,7 @@ func (d *demonstration) sign(ctx context.Context, conn *client.Client, n int) (*
 		}
 		nonce := nonces[who]
 		nonces[who]++
-		raw, err := d.dev[who].SignTx(conn.ChainID(), &client.Tx{To: &d.token.Address, Data: data, Gas: d.gas, Nonce: &nonce, FeeCap: feeCap, TipCap: tipCap})
+		raw, err := d.senders[who].SignTx(conn.ChainID(), &client.Tx{To: &d.token.Address, Data: data, Gas: d.gas, Nonce: &nonce, FeeCap: feeCap, TipCap: tipCap})
 		if err != nil {
 			return nil, err
 		}

@@ -24,6 +24,9 @@ type demonstration struct {
 	dev      []*client.Secp256k1
 	document string
 	nodes    *demoNodes
+	// senders send the transfers, the first of them owns the contracts; notary notarises.
+	senders []client.Account
+	notary  client.Account
 
 	conns []*client.Client // by node
 	// turn is the node that was asked last, height the block of the last receipt: the next node must have it too.
@@ -46,6 +49,9 @@ func (d *demonstration) run(ctx context.Context) (err error) {
 		}
 	}()
 	if err != nil {
+		return err
+	}
+	if err := d.drawAccounts(); err != nil {
 		return err
 	}
 	d.turn = -1
@@ -134,7 +140,7 @@ var oneToken = big.NewInt(1e18)
 
 // distribute gives every sender enough, and learns what a transfer costs: the dearest one, to an account that never held any.
 func (d *demonstration) distribute(ctx context.Context) error {
-	for _, a := range d.dev[1:max(1, d.flags.senders)] {
+	for _, a := range d.senders[1:] {
 		conn, err := d.next(ctx)
 		if err != nil {
 			return err
@@ -233,7 +239,7 @@ func (d *demonstration) notarise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := conn.Notarise(ctx, d.dev[0], d.evidence, d.document)
+	r, err := conn.Notarise(ctx, d.notary, d.evidence, d.document)
 	if err != nil {
 		return err
 	}
@@ -266,6 +272,7 @@ func (d *demonstration) notarise(ctx context.Context) error {
 		return err
 	}
 	v.ProofBytes, v.ProvenTime = len(file), proven.Time
+	v.NotarisedWith = proven.Kind
 	for _, s := range proven.Signers {
 		v.ProvenBy = append(v.ProvenBy, s.Name)
 	}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/jialing-chain/jialing/client"
 )
 
 // noneRuns wants no process on the demo's folders.
@@ -84,6 +86,24 @@ func TestDemoServesOn(t *testing.T) {
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, cmd.Wait())
 	noneRuns(t, dir)
+}
+
+// TestDemoKinds: on a chain that takes SM2 transactions some of the senders and the notary sign with SM2, on another nobody.
+func TestDemoKinds(t *testing.T) {
+	for suite, want := range map[string]struct {
+		sm2  int
+		kind string
+	}{"intl": {0, client.KindSecp256k1}, "gm": {2, client.KindSM2}} {
+		dir := filepath.Join(t.TempDir(), "demo")
+		out, err := exec.Command("jialing", "demo", "--solo", "--once", "--json", "--http.addr", "127.0.0.1:0", "--dir", dir, "--transfers", "20", "--senders", "4",
+			"--document", "demo.go", "--suite", suite).Output()
+		require.NoError(t, err, suite)
+		var v demoView
+		require.NoError(t, json.Unmarshal(out, &v), string(out))
+		require.Equal(t, want.sm2, v.SM2Senders)
+		require.Equal(t, want.kind, v.NotarisedWith)
+		require.Equal(t, 20, v.Transfers)
+	}
 }
 
 // hear is what a process prints, line by line.

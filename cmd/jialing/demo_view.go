@@ -17,28 +17,31 @@ type demoView struct {
 	Token    common.Address `json:"token"`
 	Evidence common.Address `json:"evidence"`
 	// Transfers are all; Seconds, PerSecond and the latencies are of those that were sent while nobody was killed.
-	Transfers    int         `json:"transfers"`
-	Senders      int         `json:"senders"`
-	Blocks       uint64      `json:"transferBlocks"`
-	Seconds      float64     `json:"transferSeconds"`
-	PerSecond    float64     `json:"transfersPerSecond"`
-	LatencyP50   float64     `json:"latencyP50Millis"`
-	LatencyP99   float64     `json:"latencyP99Millis"`
-	GasUsed      uint64      `json:"transferGas"`
-	BaseFee      string      `json:"baseFee"`
-	Kill         killView    `json:"kill,omitzero"`
-	Head         uint64      `json:"head"`
-	Finalized    uint64      `json:"finalized"`
-	Document     string      `json:"document"`
-	Digest       common.Hash `json:"sha256"`
-	NotarisedIn  common.Hash `json:"notarisedIn"`
-	Proof        string      `json:"proof"`
-	ProofBytes   int         `json:"proofBytes"`
-	ProvenBy     []string    `json:"provenBy"`
-	ProvenTime   time.Time   `json:"provenTime"`
-	Alteration   string      `json:"alteration"`
-	Refusal      string      `json:"refusal"`
-	TotalSeconds float64     `json:"totalSeconds"`
+	Transfers   int         `json:"transfers"`
+	Senders     int         `json:"senders"`
+	SM2Senders  int         `json:"sm2Senders"`
+	Blocks      uint64      `json:"transferBlocks"`
+	Seconds     float64     `json:"transferSeconds"`
+	PerSecond   float64     `json:"transfersPerSecond"`
+	LatencyP50  float64     `json:"latencyP50Millis"`
+	LatencyP99  float64     `json:"latencyP99Millis"`
+	GasUsed     uint64      `json:"transferGas"`
+	BaseFee     string      `json:"baseFee"`
+	Kill        killView    `json:"kill,omitzero"`
+	Head        uint64      `json:"head"`
+	Finalized   uint64      `json:"finalized"`
+	Document    string      `json:"document"`
+	Digest      common.Hash `json:"sha256"`
+	NotarisedIn common.Hash `json:"notarisedIn"`
+	// NotarisedWith is the kind of the notary's signature.
+	NotarisedWith string    `json:"notarisedWith"`
+	Proof         string    `json:"proof"`
+	ProofBytes    int       `json:"proofBytes"`
+	ProvenBy      []string  `json:"provenBy"`
+	ProvenTime    time.Time `json:"provenTime"`
+	Alteration    string    `json:"alteration"`
+	Refusal       string    `json:"refusal"`
+	TotalSeconds  float64   `json:"totalSeconds"`
 }
 
 // demoNodeView is a node at the end.
@@ -56,7 +59,11 @@ func (v *demoView) text(w io.Writer) {
 		fmt.Fprintf(w, "validators\t%d processes, asked in turn: %s at %s to %s at %s\n", n, v.Nodes[0].Name, v.Nodes[0].RPC, v.Nodes[n-1].Name, v.Nodes[n-1].RPC)
 	}
 	fmt.Fprintf(w, "contracts\tJialingToken %s\n\tEvidence %s\n", v.Token, v.Evidence)
-	fmt.Fprintf(w, "transfers\t%d from %d accounts, all succeeded, in %d blocks\n", v.Transfers, v.Senders, v.Blocks)
+	senders := fmt.Sprintf("%d accounts", v.Senders)
+	if v.SM2Senders > 0 {
+		senders += fmt.Sprintf(" (%d sign with SM2)", v.SM2Senders)
+	}
+	fmt.Fprintf(w, "transfers\t%d from %s, all succeeded, in %d blocks\n", v.Transfers, senders, v.Blocks)
 	fmt.Fprintf(w, "throughput\t%.0f transfers/s over %.2f s (sending included, signing not)\n", v.PerSecond, v.Seconds)
 	fmt.Fprintf(w, "latency\tp50 %.0f ms, p99 %.0f ms, from sending to hearing of the durable block\n", v.LatencyP50, v.LatencyP99)
 	fmt.Fprintf(w, "gas\t%d, %d per transfer, base fee %s\n", v.GasUsed, v.GasUsed/uint64(v.Transfers), v.BaseFee)
@@ -66,7 +73,7 @@ func (v *demoView) text(w io.Writer) {
 		fmt.Fprintf(w, "\tback after %.1f s, %d blocks behind; caught up %.2f s after its start\n", k.DownSeconds, k.BlocksBehind, k.CatchUpSeconds)
 		fmt.Fprintf(w, "heads\tall %d nodes at block %d, %s\n", len(v.Nodes), v.Head, v.Nodes[0].HeadHash)
 	}
-	fmt.Fprintf(w, "notarised\t%s, SHA-256 %s\n", v.Document, v.Digest)
+	fmt.Fprintf(w, "notarised\t%s, SHA-256 %s, signed with %s\n", v.Document, v.Digest, v.NotarisedWith)
 	fmt.Fprintf(w, "proof\t%s (%d bytes) holds offline: signed by %v, %s\n", v.Proof, v.ProofBytes, v.ProvenBy, v.ProvenTime.Format(timeLayout))
 	fmt.Fprintf(w, "altered\t%s: %s\n", v.Alteration, v.Refusal)
 	fmt.Fprintf(w, "took\t%.1f s in all\n", v.TotalSeconds)
