@@ -8,12 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 
 	gmsm "github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/smx509"
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/crypto/sm2"
@@ -110,10 +107,11 @@ func (s Suite) nodeKey(key any) (crypto.PublicKey, error) {
 	if !ok || public.Curve != gmsm.P256() {
 		return nil, fmt.Errorf("%w: a node's key is SM2", crypto.ErrCertificateSuite)
 	}
-	b := make([]byte, sm2.PublicKeySize)
-	public.X.FillBytes(b[:sm2.PublicKeySize/2])
-	public.Y.FillBytes(b[sm2.PublicKeySize/2:])
-	return s.ParsePublicKey(b)
+	point, err := gmsm.PublicKeyToECDH(public)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", crypto.ErrCertificate, err)
+	}
+	return s.ParsePublicKey(point.Bytes()[1:]) // X ‖ Y of 4 ‖ X ‖ Y
 }
 
 // curveKey is a node's key as gmsm has it.
@@ -146,13 +144,5 @@ func (s signer) Sign(_ io.Reader, msg []byte, opts stdcrypto.SignerOpts) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	if len(sig) != sm2.SignatureSize {
-		return nil, fmt.Errorf("the key's signature has %d bytes, SM2's have %d", len(sig), sm2.SignatureSize)
-	}
-	var b cryptobyte.Builder
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1BigInt(new(big.Int).SetBytes(sig[:32]))
-		b.AddASN1BigInt(new(big.Int).SetBytes(sig[32:]))
-	})
-	return b.Bytes()
+	return sm2.EncodeDER(sig) // which refuses what a device gives that is no signature
 }
