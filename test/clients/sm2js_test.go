@@ -208,16 +208,20 @@ func TestGoReadsWhatJavaScriptSigns(t *testing.T) {
 // sm2Steps are what a viem program does with an account, the same code with an SM2 account as with one of secp256k1.
 var sm2Steps = []string{"deploy", "transfer", "block", "send", "reverted", "rejected", "subscribe", "raw", "messages", "wallet"}
 
-// TestViemWithSM2Account runs an ordinary viem program whose account was swapped for one of SM2, on a chain without fees and on one with.
+// TestViemWithSM2Account runs an ordinary viem program whose account was swapped for one of SM2, on a chain without fees, on one with, and on one
+// whose own cryptography is SM2 and SM3 too.
 func TestViemWithSM2Account(t *testing.T) {
 	npmClientJS(t)
-	for _, c := range chains {
+	for _, c := range []struct {
+		name, suite string
+		fees        bool
+	}{{"zero-fee", "intl", false}, {"fees", "intl", true}, {"gm", "gm", false}} {
 		t.Run(c.name, func(t *testing.T) {
 			sm2, err := sdk.NewSM2()
 			require.NoError(t, err)
 			secp, err := sdk.NewSecp256k1()
 			require.NoError(t, err)
-			url, ws := startFor(t, c, sm2.Address(), secp.Address())
+			url, ws := startFor(t, c.suite, c.fees, sm2.Address(), secp.Address())
 			ctx, cancel := context.WithTimeout(t.Context(), clientTimeout)
 			defer cancel()
 			node, err := sdk.Dial(ctx, url)
@@ -257,21 +261,24 @@ func TestViemWithSM2Account(t *testing.T) {
 	}
 }
 
-// startFor starts a chain of that kind which takes both kinds of transactions and gives these accounts money.
-func startFor(t *testing.T, c chain, rich ...common.Address) (httpURL, wsURL string) {
+// startFor starts a chain of that suite which takes both kinds of transactions and gives these accounts money.
+func startFor(t *testing.T, suite string, withFees bool, rich ...common.Address) (httpURL, wsURL string) {
 	t.Helper()
-	bin, dir := filepath.Join(t.TempDir(), "jialing"), filepath.Join(t.TempDir(), "chain")
-	out, err := exec.Command("go", "build", "-o", bin, "../../cmd/jialing").CombinedOutput()
-	require.NoError(t, err, "build cmd/jialing: %s", out)
+	bin, dir := os.Getenv("JIALING_BIN"), filepath.Join(t.TempDir(), "chain")
+	if bin == "" {
+		bin = filepath.Join(t.TempDir(), "jialing")
+		out, err := exec.Command("go", "build", "-o", bin, "../../cmd/jialing").CombinedOutput()
+		require.NoError(t, err, "build cmd/jialing: %s", out)
+	}
 	fees := "zero"
-	if c.fees {
+	if withFees {
 		fees = "market"
 	}
-	args := []string{"init", "--dir", dir, "--transactions", "secp256k1,sm2", "--fees", fees}
+	args := []string{"init", "--dir", dir, "--suite", suite, "--transactions", "secp256k1,sm2", "--fees", fees}
 	for _, a := range rich {
 		args = append(args, "--alloc", a.Hex()+"=10ether")
 	}
-	out, err = exec.Command(bin, args...).CombinedOutput()
+	out, err := exec.Command(bin, args...).CombinedOutput()
 	require.NoError(t, err, "jialing init: %s", out)
 	found := start(t, exec.Command(bin, "start", "--dir", dir, "--http.addr", "127.0.0.1:0"),
 		regexp.MustCompile(`http://127\.0\.0\.1:\d+`), regexp.MustCompile(`ws://127\.0\.0\.1:\d+`))
