@@ -70,7 +70,10 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 	if poolCfg.Journal != "" {
 		poolCfg.Journal = filepath.Join(n.cfg.Dir, poolCfg.Journal)
 	}
-	if p.pool, err = pool.New(poolCfg, n.genesis, poolChain{st, p.execute}, pool.Options{Log: n.log, Now: n.opts.Now}); err != nil {
+	if p.pool, err = pool.New(poolCfg, n.genesis, poolChain{st, p.execute}, poolOptions(st, n.log, n.opts.Now)); err != nil {
+		return nil, err
+	}
+	if p.rekey, err = newRekeyer(&n.cfg.Store.Encryption, st, p.pool, registry, n.log); err != nil {
 		return nil, err
 	}
 	if p.network, err = n.newNetwork(p.genesisHash, registry); err != nil {

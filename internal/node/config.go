@@ -67,6 +67,8 @@ type StoreConfig struct {
 	CommitmentMiB int64 `toml:"commitment_mib"`
 	// MinFreeMiB stops the node cleanly while the disk still has that much, so that what is in flight can be written out.
 	MinFreeMiB int64 `toml:"min_free_mib"`
+	// Encryption seals the ledger's files.
+	Encryption EncryptionConfig `toml:"encryption"`
 }
 
 // ExecuteConfig is the EVM's share of memory, and what callers may bring.
@@ -88,7 +90,7 @@ func DefaultConfig() Config {
 	poolCfg := pool.DefaultConfig()
 	poolCfg.Journal = poolJournal
 	return Config{
-		Store:   StoreConfig{CacheMiB: 512, CommitmentMiB: 1024, MinFreeMiB: 256},
+		Store:   StoreConfig{CacheMiB: 512, CommitmentMiB: 1024, MinFreeMiB: 256, Encryption: EncryptionConfig{RekeyMiBPerSecond: defaultRekeyRate}},
 		Pool:    poolCfg,
 		Order:   order.DefaultConfig(),
 		Execute: ExecuteConfig{CodeCacheMiB: 64},
@@ -127,7 +129,7 @@ func (c *Config) Validate() error {
 	case c.Execute.CodeCacheMiB < 1 || c.Execute.CodeCacheMiB > 1<<14:
 		return errors.New("config: execute.code_cache_mib must be 1 to 16384")
 	}
-	for _, validate := range []func() error{c.Pool.Validate, c.Order.Validate, c.Serve.Validate, c.RPC.Validate, c.Network.Validate, c.Gossip.Validate,
+	for _, validate := range []func() error{c.Store.Encryption.validate, c.Pool.Validate, c.Order.Validate, c.Serve.Validate, c.RPC.Validate, c.Network.Validate, c.Gossip.Validate,
 		c.CatchUp.Validate} {
 		if err := validate(); err != nil {
 			return fmt.Errorf("config: %w", err)

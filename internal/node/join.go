@@ -102,9 +102,7 @@ func (n *Node) lookForBlocks() (genesis crypto.Hash, importing, empty bool, err 
 
 // openRaw opens the folder's ledger without making a chain of it.
 func (n *Node) openRaw() (*store.Store, error) {
-	sc := n.cfg.storeConfig(n.genesis, n.log)
-	sc.FS = n.opts.FS
-	return store.Open(sc, n.suite)
+	return openLedger(&n.cfg, n.opts.FS, n.genesis, n.suite, n.log, false)
 }
 
 // newJoinNetwork makes a network over which only heights and states travel.

@@ -278,9 +278,7 @@ func (n *Node) setProblem(err error) { n.mu.Lock(); n.problem = err; n.mu.Unlock
 
 // openStore opens the folder's ledger and makes sure that it is of this chain.
 func openStore(cfg *Config, fs vfs.FS, g *chain.Genesis, suite crypto.Suite, log *slog.Logger) (*store.Store, error) {
-	sc := cfg.storeConfig(g, log)
-	sc.FS = fs
-	st, err := store.Open(sc, suite)
+	st, err := openLedger(cfg, fs, g, suite, log, false)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,9 @@ type pipeline struct {
 	// admission is nil on a chain that lets everybody in.
 	admission *admission
 
+	// rekey is nil on a node whose ledger is in plain text.
+	rekey *rekeyer
+
 	// executed is the last executed height; the store's head is the last durable one.
 	executed atomic.Uint64
 	// head is the last executed header and recent the hashes up to it. Both are the execute goroutine's.
@@ -76,6 +79,9 @@ func (p *pipeline) Run(ctx context.Context) error {
 	}
 	if p.admission != nil {
 		g.Go(func() error { return p.admission.Run(ctx) })
+	}
+	if p.rekey != nil {
+		g.Go(func() error { return p.rekey.Run(ctx) })
 	}
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {

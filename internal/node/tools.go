@@ -22,6 +22,9 @@ func (n serveNode) Details() eth.NodeDetails {
 		d.Validator = me.ID
 	}
 	d.Names, d.Unsigned, d.Evidence = n.names(), n.p.attest.Missing(), n.evidence(engine.Evidence)
+	if n.p.rekey != nil {
+		d.Encryption = n.p.rekey.status()
+	}
 	if c, ok := n.p.network.(interface{ Conflicts() []string }); ok { // a simulated network has none
 		d.Conflicts = c.Conflicts()
 	}

@@ -40,6 +40,26 @@ type NodeDetails struct {
 	Started, Now time.Time
 	// Certificate is nil on a chain that lets everybody in.
 	Certificate *CertificateStatus
+	// Encryption is nil where the ledger is in plain text.
+	Encryption *EncryptionStatus
+}
+
+// EncryptionStatus is how far a ledger is sealed with one key. Its JSON form is jl_nodeStatus's "encryption".
+type EncryptionStatus struct {
+	// Key seals new files; Keys are all that some file may need.
+	Key  uint32   `json:"key"`
+	Keys []uint32 `json:"keys"`
+	// Converting: files in plain text are still read. Pending: there are files to seal anew, or were until a moment ago. Running: that is being done.
+	Converting bool `json:"converting"`
+	Pending    bool `json:"pending"`
+	Running    bool `json:"running"`
+	// OldFiles and OldBytes are not sealed with Key yet; Bytes are those of all files; Done were read of old ones since the work began.
+	OldFiles int   `json:"oldFiles"`
+	OldBytes int64 `json:"oldBytes"`
+	Bytes    int64 `json:"bytes"`
+	Done     int64 `json:"doneBytes"`
+	// Problem is why the last attempt failed; "" when it did not.
+	Problem string `json:"problem,omitempty"`
 }
 
 // PeerStatus is what a node knows of another one, connected or not.
@@ -111,6 +131,8 @@ type nodeStatusJSON struct {
 	Unsigned []chain.ValidatorID `json:"unsigned"`
 	// Certificate is there on chains whose organisations certify nodes.
 	Certificate *identityJSON `json:"certificate,omitempty"`
+	// Encryption is there where the ledger is encrypted.
+	Encryption *EncryptionStatus `json:"encryption,omitempty"`
 }
 
 type memberJSON struct {
@@ -152,7 +174,7 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 		StartedAt: millis(d.Started), Now: millis(d.Now),
 	}
 	out.Conflicts, out.Evidence, out.Unsigned = notNull(d.Conflicts), notNull(d.Evidence), notNull(d.Unsigned)
-	out.Certificate = certificateView(d.Certificate)
+	out.Certificate, out.Encryption = certificateView(d.Certificate), d.Encryption
 	for i, v := range set {
 		out.Validators[i] = memberJSON{v.ID, name(v.PublicKey), v.PublicKey, v.Address}
 		if v.ID == d.Leader {
