@@ -18,6 +18,8 @@ export const generateSm2PrivateKey = (): Hex => bytesToHex(generatePrivateKey())
  * 1234567812345678; the signature is r ‖ s, 64 bytes. Contracts verify it with SM2.verify of Guomi.sol: ecrecover does not know it.
  */
 export function sm2Account(privateKey: Hex): Sm2Account {
+  // Checked here, because viem's error would show what it could not read.
+  if (!/^0x[0-9a-f]{64}$/i.test(privateKey)) throw new Error("an SM2 private key is 0x and 64 hex digits");
   const key = hexToBytes(privateKey);
   const publicKey = publicKeyOf(key); // throws where the key is none
   const signHash = (hash: Hash): Hex => bytesToHex(sign(hexToBytes(hash), key, publicKey));

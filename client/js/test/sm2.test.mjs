@@ -108,7 +108,10 @@ test("private keys out of range", () => {
   for (const bad of [0n, order - 1n, order, (1n << 256n) - 1n]) {
     assert.throws(() => sm2Account(bytesToHex(word(bad))), /1 to n−2/, String(bad));
   }
-  assert.throws(() => sm2Account("0x1234"), /32 bytes/);
+  const almost = `0x${"ab".repeat(31)}zz`;
+  for (const bad of ["0x1234", almost, almost.slice(2), generateSm2PrivateKey().slice(2), ""]) {
+    assert.throws(() => sm2Account(bad), (err) => /0x and 64 hex digits/.test(err.message) && !(bad && err.message.includes(bad)));
+  }
   sm2Account(bytesToHex(word(1n)));
   sm2Account(bytesToHex(word(order - 2n)));
 });

@@ -63,6 +63,17 @@ test("altered transactions are refused", () => {
   assert.throws(() => parseSm2Transaction("0x"), /not a transaction of type 0x50/);
 });
 
+test("no altered byte passes", () => {
+  for (const { raw } of vectors.slice(0, 6)) {
+    const bytes = hexToBytes(raw);
+    for (let i = 0; i < bytes.length; i += 1 + Math.floor(Math.random() * 8)) {
+      const altered = Uint8Array.from(bytes);
+      altered[i] ^= 1 << Math.floor(Math.random() * 8);
+      assert.throws(() => parseSm2Transaction(bytesToHex(altered)), Error, `byte ${i} of ${raw}: ${altered[i]}`);
+    }
+  }
+});
+
 test("what cannot be signed is said", async () => {
   const account = sm2Account(generateSm2PrivateKey());
   const good = { chainId: 7, nonce: 0, gas: 21_000n, maxFeePerGas: 2n, maxPriorityFeePerGas: 1n, to: account.address };
