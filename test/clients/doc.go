@@ -14,5 +14,8 @@
 //	                                           # money, or JIALING_KEY; JIALING_HTTP_URL_FEES and JIALING_WS_URL_FEES
 //	                                           # likewise name a chain with fees
 //
+// Accounts with SM2 keys come from client/js: a viem program runs with one by the same code as with another account, and Go and JavaScript read what
+// the other signs.
+//
 // The clients come from npm, by the versions of package-lock.json, the first time the tests run.
 package clients
