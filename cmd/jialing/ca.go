@@ -159,7 +159,7 @@ func (c *cli) caRequest() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			key, err := node.LoadKey(dir, n.genesis)
+			key, err := c.openKey(dir)
 			if err != nil {
 				return err
 			}

@@ -24,7 +24,7 @@ func dirFlag(cmd *cobra.Command, dir *string) {
 
 func (c *cli) initCommand() *cobra.Command {
 	var f genesisFlags
-	var dir, genesis, keyFile string
+	var dir, genesis, keyFile, passFile string
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make a node's folder: a new chain, or one to join",
@@ -40,26 +40,34 @@ the key of one of its validators.`,
 			if cmd.Flags().Changed("dev-accounts") && !f.dev {
 				return usagef("--dev-accounts funds accounts whose keys everybody knows: say --dev too")
 			}
-			g, key, dev, err := newChain(cmd, &f, genesis, keyFile)
+			g, key, dev, err := c.newChain(cmd, &f, genesis, keyFile)
 			if err != nil {
 				return err
 			}
-			if err := node.Init(dir, g, key); err != nil {
+			cfg := node.DefaultConfig()
+			cfg.Dir = dir
+			if cfg.NewPassphrase, err = newNodePassphrase(passFile); err != nil {
 				return err
 			}
-			return c.printInit(dir, g, dev)
+			defer clear(cfg.NewPassphrase)
+			if err := node.InitConfig(cfg, g, key); err != nil {
+				return err
+			}
+			return c.printInit(dir, g, dev, cfg.NewPassphrase == nil)
 		},
 	}
 	dirFlag(cmd, &dir)
 	flags := cmd.Flags()
 	flags.StringVar(&genesis, "genesis", "", "join the chain of this genesis file instead of making one")
 	flags.StringVar(&keyFile, "node-key", "", "with --genesis: the node.key of one of its validators")
+	newNodeKeyFlag(cmd, &passFile)
+	c.nodePassphraseFlag(cmd) // of --node-key
 	f.register(cmd)
 	return cmd
 }
 
 // newChain makes a genesis from the flags, or reads the one to join.
-func newChain(cmd *cobra.Command, f *genesisFlags, genesis, keyFile string) (*chain.Genesis, crypto.SecretKey, []*client.Secp256k1, error) {
+func (c *cli) newChain(cmd *cobra.Command, f *genesisFlags, genesis, keyFile string) (*chain.Genesis, crypto.SecretKey, []*client.Secp256k1, error) {
 	if genesis == "" {
 		if keyFile != "" {
 			return nil, nil, nil, usagef("--node-key belongs to --genesis; a new chain draws its own key")
@@ -80,7 +88,7 @@ func newChain(cmd *cobra.Command, f *genesisFlags, genesis, keyFile string) (*ch
 		return nil, nil, nil, err
 	}
 	if keyFile != "" {
-		key, err := node.ReadKey(keyFile, suite)
+		key, err := c.readNodeKey(keyFile, suite)
 		return g, key, nil, err
 	}
 	key, err := suite.GenerateKey(rand.Reader)
@@ -101,7 +109,7 @@ type devView struct {
 	PrivateKey string         `json:"privateKey"`
 }
 
-func (c *cli) printInit(dir string, g *chain.Genesis, dev []*client.Secp256k1) error {
+func (c *cli) printInit(dir string, g *chain.Genesis, dev []*client.Secp256k1, drawn bool) error {
 	trust, err := client.TrustFromGenesis(g.Encode())
 	if err != nil {
 		return err
@@ -112,6 +120,7 @@ func (c *cli) printInit(dir string, g *chain.Genesis, dev []*client.Secp256k1) e
 	}
 	return c.print(v, func(w io.Writer) {
 		fmt.Fprintf(w, "folder\t%s\nchain\t%s, id %d, fees %s\ngenesis\t%s\n", dir, v.Name, v.ChainID, v.Fees, v.Genesis)
+		tellPassphrase(w, filepath.Join(dir, node.PassphraseFile), drawn)
 		if len(dev) > 0 {
 			fmt.Fprintf(w, "\nEverybody knows these keys. Never use them, or this chain, for anything of value.\n")
 			for i, a := range v.Accounts {

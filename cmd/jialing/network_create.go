@@ -32,6 +32,7 @@ type networkFlags struct {
 	accounts                  []string
 	validatorBalance          string
 	light                     bool
+	nodePassFile              string
 	// organisations gives every validator an organisation of its own that certifies it.
 	organisations bool
 }
@@ -75,6 +76,7 @@ exist.`,
 	flags.StringVar(&f.validatorBalance, "validator-balance", "", "fund every validator's account, in ether: where gas has a price, voting costs some")
 	flags.BoolVar(&f.organisations, "organisations", false, "let nodes in by certificates: one organisation per validator, with its authority in the folder organisations")
 	lightFlag(cmd, &f.light)
+	newNodeKeyFlag(cmd, &f.nodePassFile)
 	cmd.Flags().StringVar(&c.passphraseFile, "passphrase-file", "", "file that holds the passphrase (default $JIALING_PASSPHRASE_FILE, else $JIALING_PASSPHRASE, else ask)")
 	f.register(cmd)
 	return cmd
@@ -251,12 +253,17 @@ const keystoreFolderName = "keystore"
 
 // fillNetwork writes everything that a network's folder holds.
 func (c *cli) fillNetwork(dir string, f *networkFlags, g *chain.Genesis, founders []founder, pass string) error {
+	nodePass, err := newNodePassphrase(f.nodePassFile)
+	if err != nil {
+		return err
+	}
+	defer clear(nodePass)
 	step, end := c.progress()
 	defer end()
 	for i, v := range founders {
 		step("nodes made", uint64(i), uint64(len(founders)))
 		cfg := node.DefaultConfig()
-		cfg.Dir = filepath.Join(dir, v.name)
+		cfg.Dir, cfg.NewPassphrase = filepath.Join(dir, v.name), nodePass
 		cfg.Network.Listen, cfg.Serve.Addr = v.p2pAddr(), loopback(v.http)
 		if !v.local {
 			cfg.Network.Announce = v.endpoint()
@@ -339,6 +346,7 @@ func (c *cli) printNetwork(f *networkFlags, g *chain.Genesis, founders []founder
 		for _, one := range v.Validators {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", one.Name, one.Account, one.Endpoint, one.RPC)
 		}
+		tellPassphrase(w, node.PassphraseFile+" in each folder", f.nodePassFile == "")
 		if len(v.Accounts) > 0 {
 			fmt.Fprintf(w, "\nEverybody knows the keys of this chain's accounts. Never use it for anything of value.\n")
 		}

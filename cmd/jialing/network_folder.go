@@ -40,11 +40,11 @@ func openNodeFolder(dir string) (*nodeFolder, error) {
 	if n.genesis, err = node.LoadGenesis(abs); err != nil {
 		return nil, err
 	}
-	key, err := node.LoadKey(abs, n.genesis)
+	key, err := node.LoadPublic(abs, n.genesis)
 	if err != nil {
 		return nil, err
 	}
-	n.key = chain.Peer(key.Public().Bytes())
+	n.key = chain.Peer(key.Bytes())
 	for i, v := range n.genesis.Validators {
 		if chain.Peer(v.PublicKey) == n.key {
 			n.founder = &n.genesis.Validators[i]

@@ -30,6 +30,7 @@ nothing either. Settings are in the folder's node.toml; the flags here go before
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.start(cmd.Context(), cmd, &f) },
 	}
 	dirFlag(cmd, &f.dir)
+	c.nodePassphraseFlag(cmd)
 	cmd.Flags().StringVar(&f.httpAddr, "http.addr", "", "host:port for JSON-RPC over HTTP and WebSocket (port 0 takes a free one)")
 	cmd.Flags().StringVar(&f.wsAddr, "ws.addr", "", "host:port for WebSocket alone, apart from HTTP")
 	cmd.Flags().StringVar(&f.pprofAddr, "pprof.addr", "", "host:port for Go's profiles of this process, for developers; keep it on loopback (default none)")
@@ -76,6 +77,7 @@ func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) erro
 		return err
 	}
 	defer closeProfiles()
+	cfg.Passphrases = c.sources()
 	n, err := node.New(cfg, version, log, node.Options{})
 	if err != nil {
 		return err

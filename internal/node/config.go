@@ -14,6 +14,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/execute"
 	"github.com/jialing-chain/jialing/internal/gossip"
+	"github.com/jialing-chain/jialing/internal/keys"
 	"github.com/jialing-chain/jialing/internal/order"
 	"github.com/jialing-chain/jialing/internal/p2p"
 	"github.com/jialing-chain/jialing/internal/pool"
@@ -50,6 +51,12 @@ type Config struct {
 	CatchUp catchup.Config `toml:"catchup"`
 	// Identity is what the node shows of itself.
 	Identity IdentityConfig `toml:"identity"`
+	// Key is where the node's signing key is.
+	Key KeyConfig `toml:"key"`
+
+	// Passphrases are the sources of its passphrase beside node.toml's. NewPassphrase seals the key of a new folder; nil: one is drawn.
+	Passphrases   keys.Sources `toml:"-"`
+	NewPassphrase []byte       `toml:"-"`
 }
 
 // IdentityConfig is what the node shows of itself to others.
@@ -101,6 +108,7 @@ func DefaultConfig() Config {
 		CatchUp: catchup.DefaultConfig(),
 
 		Identity: IdentityConfig{Certificate: certificateFile},
+		Key:      KeyConfig{Source: KeyInFile},
 	}
 }
 
@@ -130,7 +138,7 @@ func (c *Config) Validate() error {
 		return errors.New("config: execute.code_cache_mib must be 1 to 16384")
 	}
 	for _, validate := range []func() error{c.Store.Encryption.validate, c.Pool.Validate, c.Order.Validate, c.Serve.Validate, c.RPC.Validate, c.Network.Validate, c.Gossip.Validate,
-		c.CatchUp.Validate} {
+		c.CatchUp.Validate, c.Key.Validate} {
 		if err := validate(); err != nil {
 			return fmt.Errorf("config: %w", err)
 		}

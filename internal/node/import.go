@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
@@ -89,7 +88,7 @@ func newImporter(cfg Config, g *chain.Genesis, st *store.Store) (*importer, erro
 	if err != nil {
 		return nil, err
 	}
-	key, err := ReadKey(filepath.Join(cfg.Dir, keyFile), suite)
+	key, err := LoadKey(cfg, g)
 	if err != nil {
 		return nil, err
 	}

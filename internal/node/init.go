@@ -19,15 +19,17 @@ var (
 )
 
 // Init makes a node's folder with the default configuration. See InitConfig.
-func Init(dir string, g *chain.Genesis, key crypto.SecretKey) error {
+func Init(dir string, g *chain.Genesis, key crypto.PrivateKey) error {
 	cfg := DefaultConfig()
 	cfg.Dir = dir
 	return InitConfig(cfg, g, key)
 }
 
-// InitConfig makes the node's folder cfg.Dir: genesis.json, node.toml, node.key (mode 0600) and the ledger with block 0. It overwrites nothing: a
-// folder that holds a node is ErrAlreadyInitialised. key may be a validator's or belong to none (a node that only follows).
-func InitConfig(cfg Config, g *chain.Genesis, key crypto.SecretKey) error {
+// InitConfig makes the node's folder cfg.Dir: genesis.json, node.toml, node.key and the ledger with block 0. The key is encrypted under
+// cfg.NewPassphrase, or under a passphrase drawn for it, which then lies in PassphraseFile; both files have mode 0600. It overwrites nothing: a folder that
+// holds a node is ErrAlreadyInitialised. key may be a validator's or belong to none (a node that only follows); where cfg says that it is in a device it need
+// not be a crypto.SecretKey.
+func InitConfig(cfg Config, g *chain.Genesis, key crypto.PrivateKey) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
@@ -41,14 +43,14 @@ func InitConfig(cfg Config, g *chain.Genesis, key crypto.SecretKey) error {
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return fmt.Errorf("make node folder: %w", err)
 	}
-	for _, name := range []string{genesisFile, configFile, keyFile, dataFolder} {
+	for _, name := range []string{genesisFile, configFile, keyFile, PassphraseFile, dataFolder} {
 		if _, err := os.Lstat(filepath.Join(cfg.Dir, name)); err == nil {
 			return fmt.Errorf("%w: %s has %s", ErrAlreadyInitialised, cfg.Dir, name)
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("look into node folder: %w", err)
 		}
 	}
-	if err := writeKey(filepath.Join(cfg.Dir, keyFile), suite, key); err != nil {
+	if err := writeKey(&cfg, suite, key); err != nil {
 		return err
 	}
 	if err := writeConfig(filepath.Join(cfg.Dir, configFile), &cfg); err != nil {
@@ -78,15 +80,6 @@ func LoadGenesis(dir string) (*chain.Genesis, error) {
 		return nil, fmt.Errorf("read genesis: %w", err)
 	}
 	return chain.ParseGenesis(b)
-}
-
-// LoadKey reads <dir>/node.key, a key of g's suite.
-func LoadKey(dir string, g *chain.Genesis) (crypto.PrivateKey, error) {
-	suite, err := SuiteByName(g.Suite)
-	if err != nil {
-		return nil, err
-	}
-	return ReadKey(filepath.Join(dir, keyFile), suite)
 }
 
 // self finds which validator key is; nil when it is none.

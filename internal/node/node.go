@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -59,7 +58,7 @@ func New(cfg Config, version string, log *slog.Logger, opts Options) (*Node, err
 		return nil, err
 	}
 	if n.key == nil {
-		if n.key, err = ReadKey(filepath.Join(cfg.Dir, keyFile), n.suite); err != nil {
+		if n.key, err = LoadKey(cfg, g); err != nil {
 			return nil, err
 		}
 	}

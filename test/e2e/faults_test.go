@@ -162,7 +162,7 @@ func (nw *network) wipe(node int) {
 	require.NoError(nw.t, err)
 	for _, e := range entries {
 		switch e.Name() {
-		case "genesis.json", "node.toml", "node.key":
+		case "genesis.json", "node.toml", "node.key", "node.passphrase":
 		default:
 			require.NoError(nw.t, os.RemoveAll(filepath.Join(nw.dirs[node], e.Name())))
 		}

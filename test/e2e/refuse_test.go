@@ -55,11 +55,13 @@ func TestOtherGenesisIsRefused(t *testing.T) {
 	}
 	swap("genesis.json")
 	swap("node.key")
+	swap("node.passphrase")
 	_, stderr, err := jialing(t, "start", "--dir", dir, "--http.addr", "127.0.0.1:0")
 	require.Error(t, err)
 	require.Contains(t, stderr, "another chain")
 	swap("genesis.json")
 	swap("node.key")
+	swap("node.passphrase")
 	p = startNode(t, dir)
 	var r *acknowledged
 	p.call(&r, "eth_getTransactionReceipt", last)

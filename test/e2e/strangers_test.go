@@ -123,7 +123,7 @@ func (nw *network) peerSays(node int, address, word string) error {
 func (nw *network) twin(t *testing.T, node int) *process {
 	dir := filepath.Join(t.TempDir(), "twin")
 	require.NoError(t, os.Mkdir(dir, 0o755))
-	for _, name := range []string{"genesis.json", "node.toml", "node.key"} {
+	for _, name := range []string{"genesis.json", "node.toml", "node.key", "node.passphrase"} {
 		require.NoError(t, exec.Command("cp", "-a", filepath.Join(nw.dirs[node], name), dir).Run())
 	}
 	editConfig(t, dir, fmt.Sprintf("listen = %q", nw.endpoint(node)), fmt.Sprintf(`listen = "127.0.0.1:%d"`, freePorts(t, 1)))
