@@ -427,6 +427,27 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// TestKnownSenderIsVerifiedAgain: that a verifier knows a key makes no signature right, and a false signature makes no key known wrongly.
+func TestKnownSenderIsVerifiedAgain(t *testing.T) {
+	v := chain.NewVerifier(bothKinds())
+	decode := func(p *plainSM2) *chain.Tx {
+		tx, err := chain.DecodeTx(p.raw(t))
+		require.NoError(t, err)
+		return tx
+	}
+	for _, key := range []*gmsm.PrivateKey{testSM2Key(t, 1), testSM2Key(t, 2)} {
+		for range 3 {
+			good := plainTransfer().sign(t, key, testSM2ID)
+			bad := *good
+			bad.S = new(big.Int).Xor(good.S, big.NewInt(1))
+			require.ErrorIs(t, v.Verify(decode(&bad)), chain.ErrTxSignature)
+			tx := decode(good)
+			require.NoError(t, v.Verify(tx))
+			require.Equal(t, sm2Address(good.PublicKey[:]), tx.Sender())
+		}
+	}
+}
+
 // TestMixedRoots computes the roots of blocks with all types on a way of its own: geth's trie over leaves that are put together here.
 func TestMixedRoots(t *testing.T) {
 	header := &chain.Header{Number: big.NewInt(1), BaseFee: new(big.Int)}

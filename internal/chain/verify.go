@@ -22,6 +22,7 @@ type Verifier struct {
 	// legacyTail is what EIP-155 adds to the fields of a type 0 transaction before hashing: chain id, 0, 0.
 	legacyTail []byte
 	kinds      []TxKind
+	known      knownKeys
 }
 
 // NewVerifier returns the verifier of the chain that g describes.

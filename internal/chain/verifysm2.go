@@ -32,17 +32,26 @@ func (v *Verifier) verifySM2(tx *Tx) (common.Address, error) {
 	case tx.s.IsZero() || !tx.s.Lt(sm2N):
 		return common.Address{}, errSM2S
 	}
-	key, err := sm2.ParsePublicKey(tx.publicKey)
-	if err != nil {
-		return common.Address{}, err
+	publicKey := [sm2.PublicKeySize]byte(tx.publicKey)
+	known := v.known.find(publicKey)
+	fresh := known.key == nil
+	if fresh {
+		key, err := sm2.ParsePublicKey(tx.publicKey)
+		if err != nil {
+			return common.Address{}, err
+		}
+		known = knownKey{key, SM2Address(tx.publicKey)}
 	}
 	var sig [sm2.SignatureSize]byte
 	tx.r.WriteToSlice(sig[:32])
 	tx.s.WriteToSlice(sig[32:])
-	if !key.Verify(sm2.DefaultID, tx.sm2Message(), sig[:]) {
+	if !known.key.Verify(sm2.DefaultID, tx.sm2Message(), sig[:]) {
 		return common.Address{}, errSM2Mismatch
 	}
-	return SM2Address(tx.publicKey), nil
+	if fresh {
+		v.known.add(publicKey, known)
+	}
+	return known.address, nil
 }
 
 // sm2Message is what was signed: 0x50 and the fields before the public key as a list of their own.
