@@ -7,7 +7,8 @@ import { http, webSocket, zeroAddress, zeroHash } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import * as t from "./steps.mjs";
 
-const account = privateKeyToAccount(t.key);
+// The one line that a program changes for SM2, see TestViemStepsWithSM2Account.
+const account = t.sm2Key ? (await import("../../client/js/dist/index.js")).sm2Account(t.sm2Key) : privateKeyToAccount(t.key);
 const me = account.address;
 const chain = defineChain({
   id: t.chainId,
