@@ -12,12 +12,12 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 )
 
-// rules are all that the doctor knows. Each looks at the facts alone and finds one kind of fault; none depends on another. Certificates of organisations
-// get theirs when there are any.
+// rules are all that the doctor knows. Each looks at the facts alone and finds one kind of fault; none depends on another.
 var rules = []func(*facts) []finding{
 	ruleHalted, ruleNotRunning, ruleNotAnswering, ruleWrongNode, ruleOneKey, ruleOtherGenesis, ruleDiverged, ruleContradiction, ruleIgnored, ruleNoQuorum, ruleAway, ruleNoPeers,
 	ruleUnreachable, ruleBanned, ruleClock, ruleDisk, rulePool, ruleStuck, ruleExecution, ruleAttestation, ruleNoLeader, ruleLeaderChanges,
 	ruleSlowLeader, ruleBehind, ruleProblem, ruleVersions, ruleGap, ruleFees,
+	ruleCertificate, ruleExpiry, ruleAuthorities, ruleRescue,
 }
 
 // perNode applies a rule to each node.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/spf13/cobra"
@@ -14,14 +15,15 @@ import (
 )
 
 func (c *cli) nodeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "node", Short: "Add this machine to a network that exists"}
-	cmd.AddCommand(c.nodeJoin())
+	cmd := &cobra.Command{Use: "node", Short: "Add this machine to a network that exists, and rescue it"}
+	cmd.AddCommand(c.nodeJoin(), c.nodeRescue())
 	return cmd
 }
 
 type joinFlags struct {
 	dir, genesis, listen, announce, httpAddr string
 	peers                                    []string
+	passFile                                 string
 }
 
 func (c *cli) nodeJoin() *cobra.Command {
@@ -42,6 +44,7 @@ fetches the chain and keeps up with it, serves clients and passes on their trans
 	flags.StringSliceVar(&f.peers, "peers", nil, "nodes to connect to, host:port or 0xKEY@host:port (default: the validators that the genesis has endpoints of)")
 	flags.StringVar(&f.listen, "listen", "", "host:port where other nodes reach this one (default 0.0.0.0:30301; 127.0.0.1:30301 where all peers are on this machine)")
 	flags.StringVar(&f.announce, "announce", "", "host:port to tell the others, where that differs from --listen")
+	newNodeKeyFlag(cmd, &f.passFile)
 	flags.StringVar(&f.httpAddr, "http.addr", "127.0.0.1:8545", "host:port for JSON-RPC")
 	return cmd
 }
@@ -78,6 +81,10 @@ func (c *cli) joinNetwork(f *joinFlags) error {
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
 	}
+	if cfg.NewPassphrase, err = newNodePassphrase(f.passFile); err != nil {
+		return err
+	}
+	defer clear(cfg.NewPassphrase)
 	if err := node.InitConfig(cfg, g, key); err != nil {
 		return err
 	}
@@ -132,6 +139,7 @@ func (c *cli) printJoin(f *joinFlags, g *chain.Genesis, public []byte, cfg *node
 	return c.print(v, func(w io.Writer) {
 		fmt.Fprintf(w, "folder\t%s\nchain\t%s, id %d\ngenesis\t%s\n", v.Dir, v.Name, v.ChainID, v.Genesis)
 		fmt.Fprintf(w, "public key\t%s\nother nodes\tlistens on %s\n", v.PublicKey, v.Listen)
+		tellPassphrase(w, filepath.Join(v.Dir, node.PassphraseFile), cfg.NewPassphrase == nil)
 		fmt.Fprintf(w, "\nnext:\tjialing start --dir %s\n", v.Dir)
 		fmt.Fprintf(w, "\nIt follows the chain. To make it a validator, give it an account (jialing account new) and let a quorum of the validators each run:\n")
 		fmt.Fprintf(w, "  jialing validator add %s ACCOUNT NAME --endpoint HOST:PORT --from THEIR-ACCOUNT\n", v.PublicKey)

@@ -65,6 +65,8 @@ type nodeStatus struct {
 	Evidence []string `json:"evidence"`
 	// Unsigned are the validators whose signature the next block to be certified still lacks.
 	Unsigned []chain.ValidatorID `json:"unsigned"`
+	// Certificate is nil on a chain that lets everybody in.
+	Certificate *certificateStatus `json:"certificate,omitempty"`
 }
 
 // member is a validator of the ruling set.
