@@ -211,7 +211,7 @@ func TestVerifyRefusesForgedProofs(t *testing.T) {
 		"certificate's height":   func(_ *testing.T, l *ledger) { l.proof.Certificate.Height++ },
 		"index":                  func(_ *testing.T, l *ledger) { l.proof.Index++ },
 		"chain id":               func(_ *testing.T, l *ledger) { l.proof.ChainID++ },
-		"suite":                  func(_ *testing.T, l *ledger) { l.proof.Suite = "gm" },
+		"suite":                  func(_ *testing.T, l *ledger) { l.proof.Suite = otherSuite() },
 		"format":                 func(_ *testing.T, l *ledger) { l.proof.Format = "jialing/proof/1" },
 		"receipt of another index": func(_ *testing.T, l *ledger) {
 			o := newLedger(t, 3, 0, 2)
@@ -256,7 +256,7 @@ func TestParseProofHasOneForm(t *testing.T) {
 		"leading zero":      strings.Replace(file, `"chainId": "0x4d"`, `"chainId": "0x04d"`, 1),
 		"null list":         strings.Replace(file, `"links": []`, `"links": null`, 1),
 		"null handovers":    strings.Replace(file, `"handovers": []`, `"handovers": null`, 1),
-		"escape":            strings.Replace(file, `"intl"`, `"int\u006c"`, 1),
+		"escape":            strings.Replace(file, `"chainId"`, `"chain\u0049d"`, 1),
 		"something follows": file + "{}",
 	} {
 		require.ErrorIs(t, parseAndVerify([]byte(bad), l.trust(t)), client.ErrProof, name)
@@ -285,7 +285,7 @@ func TestTrustRefusesWhatCannotBe(t *testing.T) {
 	for name, bad := range map[string]string{
 		"empty": "", "not JSON": "{", "unknown field": strings.Replace(string(l.genesis.Encode()), "{", `{"x":1,`, 1),
 		"engine": strings.Replace(string(l.genesis.Encode()), `"solo"`, `"magic"`, 1), "format": `{"format":"x"}`,
-		"suite": strings.Replace(string(l.genesis.Encode()), `"intl"`, `"x"`, 1), "more": string(l.genesis.Encode()) + "{}",
+		"suite": strings.Replace(string(l.genesis.Encode()), `"`+suite.Name()+`"`, `"x"`, 1), "more": string(l.genesis.Encode()) + "{}",
 	} {
 		_, err := client.ParseTrust([]byte(bad))
 		require.ErrorIs(t, err, client.ErrTrust, name)

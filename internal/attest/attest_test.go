@@ -16,7 +16,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/crypto/intl"
 )
 
-var suite = intl.Suite{}
+var suite crypto.Suite = intl.Suite{}
 
 type memory struct {
 	mu      sync.Mutex
@@ -69,7 +69,7 @@ type network struct {
 func newNetwork(t testing.TB, n int) *network {
 	w := new(network)
 	for i := range n {
-		key, err := suite.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{byte(i + 1)}, 32)))
+		key, err := suite.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{byte(i + 1)}, 64)))
 		require.NoError(t, err)
 		w.keys = append(w.keys, key)
 		w.set = append(w.set, chain.Validator{ID: chain.ValidatorID(i + 1), PublicKey: key.Public().Bytes(), Address: common.Address{byte(i + 1)}})

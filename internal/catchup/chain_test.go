@@ -20,7 +20,8 @@ import (
 )
 
 var (
-	suite      = intl.Suite{}
+	suite crypto.Suite = intl.Suite{}
+
 	account, _ = gethcrypto.ToECDSA(common.LeftPadBytes([]byte{7}, 32))
 )
 
@@ -57,7 +58,7 @@ func newHistory(t testing.TB, name string, n int, sizes func(h int) (txs, size i
 		Consensus: chain.Consensus{Engine: chain.BFT, MaxBlockTxs: 1000, MaxBlockBytes: 32 << 20}}, genesisHash: suite.Sum([]byte(name))}
 	for s := range x.sets {
 		for i := range 4 {
-			key, err := suite.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{byte(1 + 4*s + i)}, 32)))
+			key, err := suite.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{byte(1 + 4*s + i)}, 64)))
 			require.NoError(t, err)
 			x.keys[s] = append(x.keys[s], key)
 			x.sets[s] = append(x.sets[s], chain.Validator{ID: chain.ValidatorID(1 + 4*s + i), PublicKey: key.Public().Bytes(), Address: common.Address{byte(i + 1)}})

@@ -13,7 +13,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/crypto/intl"
 )
 
-var suite = intl.Suite{}
+var suite crypto.Suite = intl.Suite{}
 
 func goldenExtra() *chain.Extra {
 	return &chain.Extra{Millis: 999, Parent: crypto.Hash{1}, Decision: crypto.Hash{2}, Validators: crypto.Hash{3}, Next: crypto.Hash{6}, Ledger: crypto.Hash{4, 31: 5},

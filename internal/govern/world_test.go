@@ -18,11 +18,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/crypto/intl"
 	"github.com/jialing-chain/jialing/internal/govern"
 )
 
-var suite = intl.Suite{}
+var suite crypto.Suite = intl.Suite{}
 
 // testing.TB, and rapid's T.
 type fataler interface {
@@ -32,7 +33,7 @@ type fataler interface {
 
 // founding is a genesis of n validators with odd ids, so that position and id never agree. Names are of every length around a slot's.
 func founding(n int) *chain.Genesis {
-	g := &chain.Genesis{Name: "test", ChainID: 1337, TimeMillis: 1_700_000_000_000, Suite: "intl", GasLimit: 60_000_000,
+	g := &chain.Genesis{Name: "test", ChainID: 1337, TimeMillis: 1_700_000_000_000, Suite: suite.Name(), GasLimit: 60_000_000,
 		Consensus:    chain.Consensus{Engine: chain.BFT, MaxBlockTxs: 100, MaxBlockBytes: 1 << 20, BFT: chain.DefaultBFTParams()},
 		Transactions: []chain.TxKind{chain.Secp256k1}, Fees: chain.Fees{Mode: chain.FeesZero}, Alloc: map[common.Address]chain.GenesisAccount{}}
 	for i := range n {
@@ -48,7 +49,10 @@ func founding(n int) *chain.Genesis {
 	return g
 }
 
-func key(n uint64) []byte { return common.LeftPadBytes(new(big.Int).SetUint64(n).Bytes(), 32) }
+// keySize is that of the public keys that key makes: of the suite intl, or of gm.
+var keySize = 32
+
+func key(n uint64) []byte { return common.LeftPadBytes(new(big.Int).SetUint64(n).Bytes(), keySize) }
 
 func account(n uint64) common.Address {
 	return common.BigToAddress(new(big.Int).SetUint64(0xacc000 + n))

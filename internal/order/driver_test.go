@@ -20,7 +20,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/order/ordertest"
 )
 
-var suite = intl.Suite{}
+var suite crypto.Suite = intl.Suite{}
 
 // rig is a driver over fakes, and what tests change of it.
 type rig struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto/gm"
 	"github.com/jialing-chain/jialing/internal/order"
 	"github.com/jialing-chain/jialing/internal/order/bft"
 	"github.com/jialing-chain/jialing/internal/order/ordertest"
@@ -23,6 +24,11 @@ func engine(t testing.TB, n ordertest.Node) order.Engine {
 
 func TestContract(t *testing.T) {
 	ordertest.Run(t, ordertest.Engine{Nodes: 4, Latency: 5 * time.Millisecond, Settle: 20 * time.Second, New: engine})
+}
+
+// TestContractOnGM is the contract with SM2 and SM3.
+func TestContractOnGM(t *testing.T) {
+	ordertest.Run(t, ordertest.Engine{Nodes: 4, Latency: 5 * time.Millisecond, Settle: 20 * time.Second, New: engine, Suite: gm.Suite{}})
 }
 
 func TestFaults(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/order/ordertest"
 )
 
-var suite = intl.Suite{}
+var suite crypto.Suite = intl.Suite{}
 
 // signers are a set of n validators and their keys.
 func signers(t testing.TB, n int) (chain.ValidatorSet, []crypto.PrivateKey) {

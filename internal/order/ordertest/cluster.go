@@ -24,6 +24,8 @@ type Engine struct {
 	Nodes int
 	// New makes one node's engine. Dir is the node's own folder, the same after a restart.
 	New func(t testing.TB, n Node) order.Engine
+	// Suite is what the nodes sign and hash by; intl where it is nil.
+	Suite crypto.Suite
 	// Latency is how long after the batch time a lone transaction on an idle chain may take to be decided, in virtual time.
 	Latency time.Duration
 	// Settle bounds, in virtual time, how long the engine needs for anything: a start, a restart, a burst.
@@ -63,6 +65,9 @@ type setChange struct {
 const batchTime = 5 * time.Millisecond
 
 func newCluster(t testing.TB, e Engine, change func(*chain.Consensus)) *cluster {
+	if e.Suite == nil {
+		e.Suite = intl.Suite{}
+	}
 	g := &chain.Genesis{ChainID: 1, TimeMillis: 1, GasLimit: 1 << 40,
 		Consensus: chain.Consensus{MaxBlockTxs: 10, MaxBlockBytes: 1 << 20, BatchMillis: int(batchTime.Milliseconds())}}
 	if change != nil {
@@ -86,11 +91,11 @@ func address(id chain.ValidatorID) common.Address { return common.BigToAddress(b
 func (c *cluster) newNode(id chain.ValidatorID, key crypto.PrivateKey) *node {
 	if key == nil {
 		var err error
-		key, err = intl.Suite{}.GenerateKey(rand.New(rand.NewSource(int64(id))))
+		key, err = c.engine.Suite.GenerateKey(rand.New(rand.NewSource(int64(id))))
 		require.NoError(c, err)
 	}
 	n := &node{c: c, peer: order.PeerID(id), ledger: new(Ledger), journal: new(Journal), inbox: make(chan message, 4096)}
-	n.Node = Node{ID: id, Set: c.genesis.ValidatorSet(), Suite: intl.Suite{}, GenesisHash: c.hash, Key: key, Dir: c.TempDir(), Journal: n.journal,
+	n.Node = Node{ID: id, Set: c.genesis.ValidatorSet(), Suite: c.engine.Suite, GenesisHash: c.hash, Key: key, Dir: c.TempDir(), Journal: n.journal,
 		Log: logger(id), Heartbeat: time.Duration(c.genesis.Consensus.HeartbeatMillis) * time.Millisecond}
 	c.nodes = append(c.nodes, n)
 	return n

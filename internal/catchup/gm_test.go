@@ -1,0 +1,27 @@
+package catchup
+
+import (
+	"testing"
+
+	"github.com/jialing-chain/jialing/internal/crypto/gm"
+)
+
+// TestOnGM runs the tests in which the suite signs and hashes once more, by SM2 and SM3.
+func TestOnGM(t *testing.T) {
+	before := suite
+	suite = gm.Suite{}
+	t.Cleanup(func() { suite = before })
+	for name, test := range map[string]func(*testing.T){
+		"FetchFromSeveral":                     TestFetchFromSeveral,
+		"FetchOfARange":                        TestFetchOfARange,
+		"LargeBlocks":                          TestLargeBlocks,
+		"Liars":                                TestLiars,
+		"JoinAnIdleChain":                      TestJoinAnIdleChain,
+		"JoinAChainThatMoves":                  TestJoinAChainThatMoves,
+		"JoinBeforeTheFirstChangeOfValidators": TestJoinBeforeTheFirstChangeOfValidators,
+		"JoinRefusesLies":                      TestJoinRefusesLies,
+		"Serve":                                TestServe,
+	} {
+		t.Run(name, test)
+	}
+}
