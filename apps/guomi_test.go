@@ -402,6 +402,34 @@ func TestSM2WalletIsTakenOn(t *testing.T) {
 	l.refused("NotTheOwner", bob, me, w, "setOwner", o.x(), o.y())
 }
 
+// TestGuomiGas holds docs/guomi-contracts.md to its figures.
+func TestGuomiGas(t *testing.T) {
+	l, o, w := newLedger(t), newOwner(t), apps.SM2Wallet
+	view, wallet := l.deploy(apps.GuomiView), l.deploy(w, o.x(), o.y())
+	message, id := make([]byte, 32), []byte(sm2.DefaultID)
+	sig, err := o.Sign(rand.Reader, sm2.DefaultID, message)
+	require.NoError(t, err)
+	args := []any{message, id, [32]byte(sig), [32]byte(sig[32:]), o.x(), o.y()}
+	var tokens uint64 // EIP-2028: 4 gas for a zero byte of the input, 16 for another
+	for _, b := range mustPack(t, apps.GuomiView, "verify", args...) {
+		tokens += 4
+		if b == 0 {
+			tokens -= 3
+		}
+	}
+	verify := l.ask(l.account(), view, 1_000_000, apps.GuomiView, "verify", args...).GasUsed - 21_000 - 4*tokens
+	t.Logf("SM2.verify: %d gas", verify)
+	require.InDelta(t, 11_100, verify, 100)
+
+	pay := command{to: bob, data: []byte{}, deadline: never}
+	require.True(t, l.transact(wallet, w, 0, "executeSigned", pay.args(pay.signed(t, o, l.genesis.ChainID, wallet))...))
+	pay.nonce++
+	signed := pay.args(pay.signed(t, o, l.genesis.ChainID, wallet))
+	command := l.ask(l.account(), wallet, 1_000_000, w, "executeSigned", signed...).GasUsed
+	t.Logf("SM2Wallet.executeSigned: %d gas", command)
+	require.InDelta(t, 50_300, command, 300)
+}
+
 func mustPack(t *testing.T, c *apps.Contract, method string, args ...any) []byte {
 	input, err := c.ABI.Pack(method, args...)
 	require.NoError(t, err)
