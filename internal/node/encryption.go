@@ -19,6 +19,7 @@ import (
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/keys"
 	"github.com/jialing-chain/jialing/internal/store"
 )
 
@@ -62,17 +63,18 @@ func (c *Config) encryption(suite crypto.Suite) (*store.Encryption, error) {
 	if !e.Enabled {
 		return nil, nil
 	}
-	m, err := e.master(c.Dir, suite)
+	m, err := e.master(c.Dir, suite, c.Passphrases.Terminal)
 	if err != nil {
 		return nil, err
 	}
 	return &store.Encryption{Master: m}, nil
 }
 
-// maxMasterFile bounds the files that hold a key or a passphrase.
+// maxMasterFile bounds the file that holds a key.
 const maxMasterFile = 4096
 
-func (c *EncryptionConfig) master(dir string, suite crypto.Suite) (*masterKey, error) {
+// master finds the master key: in the file that is named, else by the environment's passphrase, else by the one that a person gives; terminal may be nil.
+func (c *EncryptionConfig) master(dir string, suite crypto.Suite, terminal keys.Terminal) (*masterKey, error) {
 	within := func(name string) string {
 		if filepath.IsAbs(name) {
 			return name
@@ -87,16 +89,23 @@ func (c *EncryptionConfig) master(dir string, suite crypto.Suite) (*masterKey, e
 		}
 		return rawMaster(suite, b)
 	case c.PassphraseFile != "":
-		b, err := readMasterFile(within(c.PassphraseFile))
+		b, err := keys.ReadPassphrase(within(c.PassphraseFile))
 		if err != nil {
 			return nil, err
 		}
-		return passphraseMaster(suite, strings.TrimRight(string(b), "\r\n"))
+		return passphraseMaster(suite, string(b))
 	}
 	if p, ok := os.LookupEnv(LedgerPassphraseVar); ok {
 		return passphraseMaster(suite, p)
 	}
-	return nil, fmt.Errorf("%w: name a key_file or passphrase_file in [store.encryption] of node.toml, or set %s", ErrNoMasterKey, LedgerPassphraseVar)
+	if terminal != nil {
+		b, err := terminal.Ask("Passphrase of the ledger")
+		if err != nil {
+			return nil, fmt.Errorf("ask for the ledger's passphrase: %w", err)
+		}
+		return passphraseMaster(suite, string(b))
+	}
+	return nil, fmt.Errorf("%w: name a key_file or passphrase_file in [store.encryption] of node.toml, set %s, or run this at a terminal", ErrNoMasterKey, LedgerPassphraseVar)
 }
 
 func readMasterFile(path string) ([]byte, error) {
@@ -297,7 +306,7 @@ func ChangeLedgerMaster(cfg Config, to EncryptionConfig) error {
 	if sc.Encryption == nil {
 		return store.ErrNotEncrypted
 	}
-	m, err := to.master(cfg.Dir, suite)
+	m, err := to.master(cfg.Dir, suite, cfg.Passphrases.Terminal)
 	if err != nil {
 		return err
 	}
