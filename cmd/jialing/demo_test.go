@@ -29,8 +29,14 @@ func noneRuns(t *testing.T, dir string) {
 
 // TestDemoNetwork: the leader is killed and comes back under load, all nodes end with the same block, and no process stays.
 func TestDemoNetwork(t *testing.T) {
+	for _, suite := range []string{"intl", "gm"} {
+		t.Run(suite, func(t *testing.T) { demoNetwork(t, suite) })
+	}
+}
+
+func demoNetwork(t *testing.T, suite string) {
 	dir := filepath.Join(t.TempDir(), "demo")
-	cmd := exec.Command("jialing", "demo", "--once", "--json", "--http.addr", "127.0.0.1:0", "--dir", dir, "--transfers", "300", "--document", "demo.go")
+	cmd := exec.Command("jialing", "demo", "--once", "--json", "--http.addr", "127.0.0.1:0", "--dir", dir, "--transfers", "300", "--document", "demo.go", "--suite", suite)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
