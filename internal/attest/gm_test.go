@@ -19,7 +19,6 @@ func TestOnGM(t *testing.T) {
 		"Refuses":                              TestRefuses,
 		"FollowerSignsNothing":                 TestFollowerSignsNothing,
 		"VerifiesNoMoreThanTheQuorumNeeds":     TestVerifiesNoMoreThanTheQuorumNeeds,
-		"ChangingSets":                         TestChangingSets,
 		"LateJoinerIsToldWhatItMissed":         TestLateJoinerIsToldWhatItMissed,
 		"LargestCertificateFits":               TestLargestCertificateFits,
 	} {
