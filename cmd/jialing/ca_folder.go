@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/keys"
 	"github.com/jialing-chain/jialing/internal/node"
 	"github.com/jialing-chain/jialing/internal/pki"
 )
@@ -35,7 +36,7 @@ type authority struct {
 	chain [][]byte
 	root  []byte
 	// sealed is the key file of one that is not written yet.
-	sealed []byte
+	sealed *keys.File
 }
 
 type authorityAbout struct {
@@ -46,7 +47,7 @@ type authorityAbout struct {
 
 // openAuthority reads a folder; the key stays sealed.
 func openAuthority(dir string) (*authority, error) {
-	b, err := readUpTo(filepath.Join(dir, authorityFile), pki.MaxKeyFile)
+	b, err := readUpTo(filepath.Join(dir, authorityFile), keys.MaxFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s has no %s", errNoAuthority, dir, authorityFile)
 	}
@@ -73,13 +74,14 @@ func openAuthority(dir string) (*authority, error) {
 
 // issuer opens the authority's key.
 func (a *authority) issuer(passphrase string) (*pki.Issuer, error) {
-	b, err := readUpTo(filepath.Join(a.dir, authorityKey), pki.MaxKeyFile)
+	path := filepath.Join(a.dir, authorityKey)
+	file, err := keys.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the authority's key: %w", err)
 	}
-	key, err := pki.OpenKey(a.suite, b, passphrase)
+	key, err := file.Open(a.suite, []byte(passphrase))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	return &pki.Issuer{Suite: a.suite, Chain: a.chain, Key: key, Rand: rand.Reader}, nil
 }
@@ -134,7 +136,11 @@ func newAuthority(about authorityAbout, parent *pki.Issuer, up *authority, passp
 		}
 		a.chain, a.root = up.full(der), up.root
 	}
-	a.sealed, err = pki.SealKey(suite, rand.Reader, key, passphrase, light)
+	strength := keys.Strong
+	if light {
+		strength = keys.ForRandom
+	}
+	a.sealed, err = keys.Seal(rand.Reader, suite, key, []byte(passphrase), strength)
 	return a, err
 }
 
@@ -151,11 +157,14 @@ func (a *authority) write(dir string) error {
 		return fmt.Errorf("encode the authority: %w", err)
 	}
 	a.dir = dir
+	if err := a.sealed.Write(filepath.Join(dir, authorityKey)); err != nil {
+		return fmt.Errorf("write the authority's key: %w", err)
+	}
 	for _, f := range []struct {
 		name    string
 		content []byte
 		mode    os.FileMode
-	}{{authorityKey, a.sealed, 0o600}, {authorityChain, pki.EncodeChain(a.chain), 0o644}, {rootFile, pki.EncodeChain([][]byte{a.root}), 0o644},
+	}{{authorityChain, pki.EncodeChain(a.chain), 0o644}, {rootFile, pki.EncodeChain([][]byte{a.root}), 0o644},
 		{authorityFile, append(text, '\n'), 0o644}} { // the last makes the folder an authority's
 		if err := writeNew(filepath.Join(dir, f.name), f.content, f.mode); err != nil {
 			return fmt.Errorf("write %s: %w", f.name, err)
