@@ -125,10 +125,11 @@ func TestKeystoreBoundsItsWork(t *testing.T) {
 func FuzzKeystore(f *testing.F) {
 	f.Add([]byte(`{"crypto":{"cipher":"aes-128-ctr","cipherparams":{"iv":"6087dab2f9fdbbfaddc31a909735c1e6"},"ciphertext":"53","kdf":"pbkdf2","kdfparams":{"c":1,"dklen":32,"prf":"hmac-sha256","salt":"ae"},"mac":"51"},"version":3}`))
 	f.Add([]byte(`{"crypto":{"kdf":"scrypt","kdfparams":{"n":2,"r":1,"p":1,"dklen":32,"salt":""},"cipherparams":{"iv":"6087dab2f9fdbbfaddc31a909735c1e6"}},"version":3}`))
+	f.Add([]byte(`{"kind":"sm2","crypto":{"cipher":"aes-128-ctr","cipherparams":{"iv":"6087dab2f9fdbbfaddc31a909735c1e6"},"ciphertext":"","kdf":"scrypt","kdfparams":{"n":2,"r":1,"p":1,"dklen":32,"salt":""},"mac":""},"version":3}`))
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		if len(b) > 1024 {
 			return
 		}
-		_, _ = client.Secp256k1FromKeystore(b, "p") // it may only fail, never panic
+		_, _ = client.AccountFromKeystore(b, "p") // it may only fail, never panic
 	})
 }

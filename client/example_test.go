@@ -42,6 +42,25 @@ func ExampleSecp256k1_SignTx() {
 	// Output: 103 true
 }
 
+// An SM2 account signs where the chain's genesis lists "sm2"; everything else about it is as with Ethereum's accounts. The key is the example of GB/T 32918.5.
+func ExampleSM2_SignTx() {
+	a, err := client.SM2FromHex("3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8")
+	if err != nil {
+		log.Fatal(err)
+	}
+	nonce, to := uint64(0), common.HexToAddress("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
+	raw, err := a.SignTx(big.NewInt(2026), &client.Tx{To: &to, Value: big.NewInt(1), Nonce: &nonce, Gas: 21_000, FeeCap: new(big.Int), TipCap: new(big.Int)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	tx, err := client.DecodeTx(big.NewInt(2026), raw)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(tx.Kind, tx.Type == client.SM2TxType, tx.From == a.Address())
+	// Output: sm2 true true
+}
+
 // From a fresh connection to a mined token transfer.
 func ExampleClient_Transact() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
