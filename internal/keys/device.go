@@ -32,7 +32,8 @@ type Device interface {
 
 // DeviceKey is a node's key in a device. Safe for concurrent use; the device is asked one signature at a time.
 type DeviceKey struct {
-	public crypto.PublicKey
+	suite  crypto.Suite
+	public crypto.PublicKey // set before NewDeviceKey returns, then constant
 	open   func() (Device, error)
 
 	mu     sync.Mutex
@@ -40,9 +41,10 @@ type DeviceKey struct {
 	fault  error
 }
 
-// NewDeviceKey opens a device, which must hold the key whose public half is public, and lets it sign once. open is called again by Recover.
-func NewDeviceKey(public crypto.PublicKey, open func() (Device, error)) (*DeviceKey, error) {
-	k := &DeviceKey{public: public, open: open, fault: ErrDevice}
+// NewDeviceKey opens a device, which must hold the key whose public half is public (nil: any key of the suite), and lets it sign once. open is called again by
+// Recover.
+func NewDeviceKey(suite crypto.Suite, public crypto.PublicKey, open func() (Device, error)) (*DeviceKey, error) {
+	k := &DeviceKey{suite: suite, public: public, open: open, fault: ErrDevice}
 	if err := k.Recover(); err != nil {
 		return nil, err
 	}
@@ -79,6 +81,11 @@ func (k *DeviceKey) Recover() error {
 	d, err := k.open()
 	if err != nil {
 		return err
+	}
+	if k.public == nil {
+		if k.public, err = k.suite.ParsePublicKey(d.Public()); err != nil {
+			return errors.Join(fmt.Errorf("%w: its key is none of suite %q: %w", ErrDevice, k.suite.Name(), err), d.Close())
+		}
 	}
 	if string(d.Public()) != string(k.public.Bytes()) {
 		return errors.Join(fmt.Errorf("%w: it holds another key than the one in node.key", ErrDevice), d.Close())
