@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/big"
 	"sync"
+	"sync/atomic"
 
 	gmsm "github.com/emmansun/gmsm/sm2"
 )
@@ -39,6 +40,8 @@ type PublicKey struct {
 	// once guards z, Z under DefaultID: a validator's key verifies many messages.
 	once sync.Once
 	z    [32]byte
+	// table is nil until Prepare.
+	table atomic.Pointer[table]
 }
 
 // PrivateKey signs. Safe for concurrent use.
@@ -88,6 +91,14 @@ func ParsePrivateKey(b []byte) (*PrivateKey, error) {
 	return out, nil
 }
 
+// Prepare makes what this key verifies from now on cheaper, by multiples of the key that it computes once and holds: 52 KiB. It pays for keys that
+// verify some ten messages. Safe for concurrent use with everything else; the second call does nothing.
+func (k *PublicKey) Prepare() {
+	if k.table.Load() == nil {
+		k.table.Store(newTable(parseAffine(k.bytes[:]), keyBits))
+	}
+}
+
 // Bytes is X ‖ Y.
 func (k *PublicKey) Bytes() []byte { return append([]byte(nil), k.bytes[:]...) }
 
@@ -107,6 +118,9 @@ func (k *PublicKey) Verify(id string, msg, sig []byte) bool {
 func (k *PublicKey) VerifyDigest(e [32]byte, sig []byte) bool {
 	if checkSignature(sig) != nil {
 		return false
+	}
+	if t := k.table.Load(); t != nil {
+		return t.verify(e, sig)
 	}
 	var der [maxDER]byte
 	return gmsm.VerifyASN1(k.key, e[:], appendDER(der[:0], sig))

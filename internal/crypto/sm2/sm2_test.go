@@ -192,7 +192,7 @@ func TestParsePublicKey(t *testing.T) {
 // pointOfSmallX is a point of the curve whose x+p fits into 32 bytes as well.
 func pointOfSmallX(t *testing.T) (x, y *big.Int) {
 	for x := big.NewInt(1); x.BitLen() < 10; x.Add(x, big.NewInt(1)) {
-		if y := new(big.Int).ModSqrt(square(x), p); y != nil {
+		if y := new(big.Int).ModSqrt(equation(x), p); y != nil {
 			require.LessOrEqual(t, new(big.Int).Add(x, p).BitLen(), 256)
 			return x, y
 		}
@@ -201,8 +201,8 @@ func pointOfSmallX(t *testing.T) (x, y *big.Int) {
 	return nil, nil
 }
 
-// square is y² of the curve's points at x: x³ − 3x + b.
-func square(x *big.Int) *big.Int {
+// equation is y² of the curve's points at x: x³ − 3x + b.
+func equation(x *big.Int) *big.Int {
 	cube := new(big.Int).Exp(x, big.NewInt(3), p)
 	return cube.Sub(cube, new(big.Int).Mul(x, big.NewInt(3))).Add(cube, gmsm.P256().Params().B).Mod(cube, p)
 }
@@ -312,7 +312,7 @@ func FuzzParsePublicKey(f *testing.F) {
 		require.Equal(t, b, key.Bytes())
 		x, y := new(big.Int).SetBytes(b[:32]), new(big.Int).SetBytes(b[32:])
 		require.True(t, x.Cmp(p) < 0 && y.Cmp(p) < 0)
-		require.Equal(t, square(x), new(big.Int).Exp(y, big.NewInt(2), p))
+		require.Equal(t, equation(x), new(big.Int).Exp(y, big.NewInt(2), p))
 		require.Equal(t, bytes.Equal(b, unhex(t, example.public)), key.Verify(DefaultID, []byte(example.message), sig))
 	})
 }
