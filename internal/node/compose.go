@@ -34,14 +34,15 @@ func (n *Node) compose(st *store.Store) (*pipeline, *serve.Server, error) {
 		return nil, nil, err
 	}
 	if p.serve, err = eth.New(n.cfg.RPC, eth.Sources{Genesis: n.genesis, Suite: n.suite, Ledger: st, States: st,
-		Pool: gatedPool{servePool{p.pool}, n.Problem}, Calls: p.execute, Node: serveNode{n, p}}, n.now); err != nil {
+		Pool: gatedPool{servePool{p.pool}, n.Problem}, Calls: p.execute, Node: serveNode{n, p}, Admin: administration{n}}, n.now); err != nil {
 		return nil, nil, err
 	}
 	if n.opts.Headless {
 		return p, nil, nil
 	}
-	server, err := serve.New(n.cfg.Serve, serve.Backend{Services: p.serve.Services(), Sender: p.serve, Feeds: p.serve, Ready: n.Problem,
-		Registry: registry, Log: n.log})
+	cfg, access := n.cfg.serveConfig()
+	server, err := serve.New(cfg, serve.Backend{Services: p.serve.Services(), Sender: p.serve, Feeds: p.serve, Ready: n.Problem, Methods: eth.Methods(),
+		Access: access, Suite: n.suite, Audit: n.auditor(), Registry: registry, Log: n.log})
 	return p, server, err
 }
 

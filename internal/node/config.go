@@ -45,6 +45,8 @@ type Config struct {
 	// Serve is the sockets, RPC what one request may cost behind them.
 	Serve serve.Config `toml:"serve"`
 	RPC   eth.Config   `toml:"rpc"`
+	// Access is who may call what.
+	Access serve.AccessConfig `toml:"access"`
 	// Network, Gossip and CatchUp are the ways to the other nodes.
 	Network p2p.Config     `toml:"network"`
 	Gossip  gossip.Config  `toml:"gossip"`
@@ -103,6 +105,7 @@ func DefaultConfig() Config {
 		Execute: ExecuteConfig{CodeCacheMiB: 64},
 		Serve:   serve.DefaultConfig(),
 		RPC:     eth.DefaultConfig(),
+		Access:  serve.DefaultAccessConfig(),
 		Network: p2p.DefaultConfig(),
 		Gossip:  gossip.DefaultConfig(),
 		CatchUp: catchup.DefaultConfig(),
@@ -137,7 +140,7 @@ func (c *Config) Validate() error {
 	case c.Execute.CodeCacheMiB < 1 || c.Execute.CodeCacheMiB > 1<<14:
 		return errors.New("config: execute.code_cache_mib must be 1 to 16384")
 	}
-	for _, validate := range []func() error{c.Store.Encryption.validate, c.Pool.Validate, c.Order.Validate, c.Serve.Validate, c.RPC.Validate, c.Network.Validate, c.Gossip.Validate,
+	for _, validate := range []func() error{c.Store.Encryption.validate, c.Pool.Validate, c.Order.Validate, c.Serve.Validate, c.RPC.Validate, c.Access.Validate, c.Network.Validate, c.Gossip.Validate,
 		c.CatchUp.Validate, c.Key.Validate} {
 		if err := validate(); err != nil {
 			return fmt.Errorf("config: %w", err)

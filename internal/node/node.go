@@ -16,7 +16,9 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/govern"
+	"github.com/jialing-chain/jialing/internal/keys"
 	"github.com/jialing-chain/jialing/internal/serve"
+	"github.com/jialing-chain/jialing/internal/serve/audit"
 	"github.com/jialing-chain/jialing/internal/store"
 )
 
@@ -36,6 +38,9 @@ type Node struct {
 	problem error
 	addrs   [2]string // HTTP, WebSocket
 	running *pipeline
+	server  *serve.Server
+	// audit is nil for a node that keeps no log. Run sets it before anything else runs.
+	audit *audit.Log
 }
 
 // New reads the folder, as far as opts do not stand for it. It opens neither the ledger nor a port.
@@ -74,15 +79,20 @@ func New(cfg Config, version string, log *slog.Logger, opts Options) (*Node, err
 	return n, nil
 }
 
-// Run runs the node until ctx ends (nil) or something makes going on unsafe. When the storage fails because the disk is full, it stops
-// taking transactions, goes on answering what it can, and resumes when there is room.
-func (n *Node) Run(ctx context.Context) error {
+// Run runs the node until ctx ends (nil) or something makes going on unsafe. When the storage fails because the disk is full, or the device with the node's
+// key does not sign, it stops voting and taking transactions, goes on answering what it can, and resumes when there is room or the device is back.
+func (n *Node) Run(ctx context.Context) (err error) {
+	if err := n.openAudit(); err != nil {
+		return err
+	}
+	defer func() { n.closeAudit(err) }()
+	defer func() { err = errors.Join(err, n.closeKey()) }()
 	for {
 		full, err := n.runOnce(ctx)
 		if !full || ctx.Err() != nil {
 			return err
 		}
-		n.log.Info("there is room on the disk again, resuming")
+		n.log.Info("what was missing is there again, resuming")
 	}
 }
 
@@ -172,14 +182,15 @@ func (n *Node) listen(server *serve.Server) error {
 	n.cfg.Serve.Addr = server.Addr()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.addrs = [2]string{server.Addr(), server.WebSocketAddr()}
+	n.addrs, n.server = [2]string{server.Addr(), server.WebSocketAddr()}, server
 	return nil
 }
 
 // errResume ends one round of Run so that the next can begin.
 var errResume = errors.New("resume")
 
-// drive runs the pipeline. When it ends for want of disk space it waits for some, reads being answered meanwhile, and returns full.
+// drive runs the pipeline. When it ends for want of disk space or of the device that has its key it waits for that, reads being answered meanwhile, and
+// returns full.
 func (n *Node) drive(ctx context.Context, p *pipeline) (full bool, err error) {
 	ctx2, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -189,12 +200,16 @@ func (n *Node) drive(ctx context.Context, p *pipeline) (full bool, err error) {
 	if n.opts.FS == nil { // else there is no disk to watch
 		g.Go(func() error { defer cancel(); return guard.watch(ctx2) })
 	}
+	g.Go(func() error { defer cancel(); return watchKey(ctx2, n.key) })
 	err = g.Wait()
 	if ctx.Err() != nil {
 		return false, nil
 	}
 	if err == nil {
 		return false, errors.New("the pipeline ended without a reason")
+	}
+	if errors.Is(err, keys.ErrDevice) {
+		return true, n.awaitDevice(ctx, err)
 	}
 	if !errors.Is(err, errDiskFull) && !(errors.Is(err, store.ErrStorage) && guard.full()) {
 		n.setProblem(err)

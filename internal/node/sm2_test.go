@@ -39,6 +39,7 @@ func startKinds(t *testing.T, fund func(*chain.Genesis), kinds ...chain.TxKind) 
 		g.Transactions = kinds
 		fund(g)
 	})
+	cfg.Access.Anonymous = append(cfg.Access.Anonymous, "debug") // requireTraced asks
 	n, _, stop := start(t, cfg)
 	return cfg, dialNode(t, n), stop
 }
@@ -180,7 +181,9 @@ func TestNetworkCarriesBothKinds(t *testing.T) {
 	w.genesis.Transactions = []chain.TxKind{chain.Secp256k1, chain.SM2}
 	for _, n := range w.nodes[:3] {
 		w.start(n)
-		<-n.node.Ready()
+	}
+	for _, n := range w.nodes[:3] {
+		<-n.node.Ready() // a node waits for others before it is
 	}
 	w.pay(w.nodes[0], w.nodes[:3]...)
 	nonces := make(map[common.Address]uint64)

@@ -31,6 +31,11 @@ func (n serveNode) Details() eth.NodeDetails {
 	if n.p.admission != nil {
 		d.Certificate = n.p.admission.status()
 	}
+	if s := n.serving(); s != nil {
+		status := s.AccessStatus()
+		d.Access = &status
+	}
+	d.AuditSeq, d.AuditHead = n.auditHead()
 	if free, err := freeBytes(n.cfg.Dir); err == nil {
 		d.DiskFree = free
 	}

@@ -18,6 +18,8 @@ type limitedListener struct {
 	net.Listener
 	slots   chan struct{}
 	refused prometheus.Counter
+	// silent: the clients speak TLS, so an answer in plain text says nothing to them.
+	silent bool
 	// leaving bounds the refused connections that are let to read their answer.
 	leaving chan struct{}
 	left    sync.WaitGroup
@@ -49,6 +51,10 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		default:
 		}
 		l.refused.Inc()
+		if l.silent {
+			conn.Close()
+			continue
+		}
 		select {
 		case l.leaving <- struct{}{}:
 			l.left.Go(func() {

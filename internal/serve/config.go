@@ -20,6 +20,8 @@ type Config struct {
 	Hosts []string `toml:"hosts"`
 	// Origins are the web origins (scheme://host:port) that browsers may call from. "*" is all; same-origin always may.
 	Origins []string `toml:"origins"`
+	// TLS is the ports' certificate and what is asked of clients'.
+	TLS TLSConfig `toml:"tls"`
 
 	// MaxConnections is how many sockets are open at once, over both ports; one more is answered 503 and closed. Each costs two goroutines
 	// and some 40 KiB, so the default fits in 100 MiB.
@@ -57,6 +59,7 @@ func DefaultConfig() Config {
 		Addr:                  "127.0.0.1:8545",
 		Hosts:                 []string{"localhost"},
 		Origins:               []string{},
+		TLS:                   TLSConfig{ClientAuth: "none"},
 		MaxConnections:        2000,
 		MaxRequestBytes:       8 << 20,
 		MaxBufferedBytes:      256 << 20,
@@ -108,6 +111,9 @@ func (c *Config) Validate() error {
 		if d.value < time.Second/10 || d.value > time.Hour {
 			return fmt.Errorf("serve: %s must be 100ms to 1h, is %s", d.name, d.value)
 		}
+	}
+	if err := c.TLS.validate(); err != nil {
+		return err
 	}
 	if slices.Contains(c.Hosts, "") {
 		return errors.New("serve: hosts holds an empty name")

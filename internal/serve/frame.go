@@ -3,6 +3,7 @@ package serve
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"strings"
 
 	"github.com/jialing-chain/jialing/internal/chain"
@@ -22,6 +23,8 @@ type item struct {
 	raw    []byte
 	id     []byte
 	method []byte // without quotes; nil when absent, no string or escaped
+	// doubt is set when go-ethereum's parser might read another method than this one does: see called.
+	doubt bool
 }
 
 // scanFrame takes b apart, up to maxItems. It works in one pass and never fails: what is no JSON-RPC gives items without a method.
@@ -57,12 +60,13 @@ func scanFrame(b []byte, maxItems int) (f frame) {
 }
 
 func scanItem(raw []byte) item {
-	it := item{raw: raw}
+	it := item{raw: raw, doubt: true}
 	s := scanner{b: raw}
 	if s.peek() != '{' {
 		return it
 	}
 	s.i++
+	seen, plain := 0, true
 	for {
 		s.space()
 		key, ok := s.text()
@@ -78,20 +82,43 @@ func scanItem(raw []byte) item {
 		start := s.i
 		s.value()
 		value := s.b[start:s.i]
+		bit := 0
 		switch string(key) {
 		case "id":
-			it.id = value
+			bit, it.id = 1, value
 		case "method":
+			bit, it.method = 2, nil
 			if n := len(value); n >= 2 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
 				it.method = value[1 : n-1]
 			}
+			plain = plain && it.method != nil
+		case "params":
+			bit = 4
+		case "jsonrpc":
+			bit = 8
 		}
+		plain = plain && bit != 0 && seen&bit == 0
+		seen |= bit
 		s.space()
 		if s.peek() != ',' {
+			it.doubt = !plain || s.peek() != '}'
 			return it
 		}
 		s.i++
 	}
+}
+
+// called is the method that go-ethereum's rpc will run. Where the scan is in doubt (a key twice, in another case or with escapes), the parser that rpc uses is
+// asked: who may call is decided by the name that is called, not by one that is shown.
+func (it *item) called() string {
+	if !it.doubt {
+		return string(it.method)
+	}
+	var m struct {
+		Method string `json:"method"`
+	}
+	_ = json.Unmarshal(it.raw, &m) // as rpc does it: what could be read counts
+	return m.Method
 }
 
 // isPubSub tells whether it subscribes or unsubscribes.

@@ -13,6 +13,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jialing-chain/jialing/internal/crypto/intl"
 )
 
 func TestScanFrame(t *testing.T) {
@@ -108,7 +110,7 @@ func FuzzSendsAnswerAsRPC(f *testing.F) {
 	}
 	f.Add([]byte(`[{"jsonrpc":"2.0","id":"<&\u0041>","method":"eth_sendRawTransaction","params":["0xAbff"]}]`))
 	s := newStub()
-	srv, err := New(DefaultConfig(), Backend{Services: map[string][]any{"eth": {&ethService{s}}}, Sender: s, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
+	srv, err := New(DefaultConfig(), Backend{Methods: testMethods, Access: testAccess(f), Suite: intl.Suite{}, Services: map[string][]any{"eth": {&ethService{s}}}, Sender: s, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		sends, ok := scanSends(b, srv.cfg.MaxBatchItems)

@@ -20,7 +20,14 @@ type metrics struct {
 	sockets  prometheus.Gauge
 	feeds    prometheus.Gauge
 	refused  *prometheus.CounterVec
+	// calls are by role and by how the caller is known.
+	calls        [roleCount][kindCount]callMetrics
+	unauthorized *prometheus.CounterVec
+	audited      prometheus.Counter
 }
+
+// callMetrics are the calls of one role by callers of one kind.
+type callMetrics struct{ allowed, forbidden prometheus.Counter }
 
 // methodMetrics is one method's counters, looked up once at the start: a lookup by label costs more than a send's whole overhead.
 type methodMetrics struct {

@@ -25,20 +25,51 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "request bodies must not be compressed", http.StatusUnsupportedMediaType)
 		return
 	}
+	c, err := s.access.identify(r)
+	if err != nil {
+		s.unauthorized(w, r, err)
+		return
+	}
 	m, err := s.readBody(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
 	defer m.release()
-	if f, ok := scanSends(m.bytes(), s.cfg.MaxBatchItems); ok && s.backend.Sender != nil {
+	if f, ok := s.sends(c, m.bytes()); ok {
+		if wait := s.takeSends(c, &f); wait > 0 {
+			all := scanFrame(m.bytes(), s.cfg.MaxBatchItems)
+			s.refusedByRate(w, answerAll(&all, limited(wait)), wait)
+			return
+		}
 		hashes, errs := s.admit(r.Context(), f.raws)
 		writeJSON(w, r, appendSent(nil, &f, hashes, errs))
 		return
 	}
-	out, put := s.dispatch(r.Context(), r, m.bytes())
+	out, put, wait := s.dispatch(r.Context(), c, r, m.bytes())
 	defer put()
+	if wait > 0 {
+		s.refusedByRate(w, out, wait)
+		return
+	}
 	writeJSON(w, r, out)
+}
+
+// sends recognises a frame that goes straight to the pool: it only sends transactions, and its sender may.
+func (s *Server) sends(c *caller, body []byte) (sends, bool) {
+	if s.backend.Sender == nil || !c.roles.Has(Submit) {
+		return sends{}, false
+	}
+	return scanSends(body, s.cfg.MaxBatchItems)
+}
+
+// takeSends counts a frame of transactions; wait is above 0 when it is too much.
+func (s *Server) takeSends(c *caller, f *sends) (wait time.Duration) {
+	s.metrics.judged(c, Submit, len(f.ids))
+	if wait = s.access.take(c, len(f.ids)); wait > 0 {
+		s.metrics.refused.WithLabelValues("rate").Inc()
+	}
+	return wait
 }
 
 func (s *Server) readBody(r *http.Request) (*message, error) {
@@ -80,25 +111,35 @@ func linger(w http.ResponseWriter, r *http.Request) {
 }
 
 // dispatch answers a message by go-ethereum's rpc; no bytes when there is nothing to answer. r is the request or connection it came by. The
-// answer counts against the memory budget until put is called, when it is written: clients that read slowly cannot pile up answers.
-func (s *Server) dispatch(ctx context.Context, r *http.Request, body []byte) (out []byte, put func()) {
+// answer counts against the memory budget until put is called, when it is written: clients that read slowly cannot pile up answers. wait is above 0
+// when the caller has used up its share.
+func (s *Server) dispatch(ctx context.Context, c *caller, r *http.Request, body []byte) (out []byte, put func(), wait time.Duration) {
 	start := time.Now()
 	f := scanFrame(body, s.cfg.MaxBatchItems)
 	if f.tooMany {
 		s.metrics.refused.WithLabelValues("batch_items").Inc()
-		return tooManyItems(&f), func() {}
+		return tooManyItems(&f), func() {}, 0
 	}
-	out = s.call(ctx, r, body)
+	j := s.judge(c, &f)
+	if wait = s.access.take(c, j.cost); wait > 0 {
+		s.metrics.refused.WithLabelValues("rate").Inc()
+		return answerAll(&f, limited(wait)), func() {}, wait
+	}
+	if j.plain {
+		out = s.call(ctx, r, body)
+	} else {
+		out = s.careful(ctx, c, r, &f, j, body)
+	}
 	s.metrics.frame(&f, out, start)
 	if len(out) <= freeBytes {
-		return out, func() {}
+		return out, func() {}, 0
 	}
 	held := int64(len(out))
 	if !s.buffered.take(held) {
 		s.metrics.refused.WithLabelValues("buffered_bytes").Inc()
-		return busy(&f), func() {}
+		return busy(&f), func() {}, 0
 	}
-	return out, func() { s.buffered.put(held) }
+	return out, func() { s.buffered.put(held) }, 0
 }
 
 var (
@@ -111,7 +152,10 @@ func (s *Server) call(ctx context.Context, r *http.Request, body []byte) []byte 
 	if len(bytes.TrimSpace(body)) == 0 {
 		return appendError(nil, nil, &Error{Code: CodeInvalidRequest, Message: "empty request"})
 	}
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, startKey{}, time.Now()), s.cfg.RequestTimeout)
+	if ctx.Value(startKey{}) == nil { // else it is one call of a message
+		ctx = context.WithValue(ctx, startKey{}, time.Now())
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
 	defer cancel()
 	req := (&http.Request{
 		Method: http.MethodPost, URL: rootURL, Proto: r.Proto, Header: jsonHeader, Host: r.Host, RemoteAddr: r.RemoteAddr,

@@ -25,6 +25,12 @@ func (c *socket) pubSub(ctx context.Context, f *frame, body []byte) {
 		c.write(c.server.call(ctx, c.r, body)) // gives the parse error
 		return
 	}
+	j := c.server.judge(c.caller, f)
+	if wait := c.server.access.take(c.caller, j.cost); wait > 0 {
+		c.server.metrics.refused.WithLabelValues("rate").Inc()
+		c.write(answerAll(f, limited(wait)))
+		return
+	}
 	var out []byte
 	var start []func()
 	for i := range f.items {
@@ -32,6 +38,10 @@ func (c *socket) pubSub(ctx context.Context, f *frame, body []byte) {
 		switch it := &f.items[i]; {
 		case len(out) > c.server.cfg.MaxBatchResponseBytes:
 			answer = appendError(nil, it.id, &Error{Code: CodeResponseTooLarge, Message: "response too large"})
+		case !j.plain && j.verdicts[i] == forbid:
+			answer = c.server.forbid(c.caller, it)
+		case !j.plain && j.verdicts[i] == record:
+			answer = c.server.recorded(ctx, c.caller, c.r, it)
 		case it.isPubSub():
 			c.server.metrics.method(it.method).batched.Inc()
 			var begin func()
@@ -39,9 +49,7 @@ func (c *socket) pubSub(ctx context.Context, f *frame, body []byte) {
 				start = append(start, begin)
 			}
 		default:
-			var put func()
-			answer, put = c.server.dispatch(ctx, c.r, it.raw)
-			defer put()
+			answer = c.server.call(ctx, c.r, it.raw)
 		}
 		if len(answer) == 0 {
 			continue

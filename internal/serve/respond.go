@@ -101,18 +101,5 @@ func tooManyItems(f *frame) []byte {
 
 // busy answers a frame whose answer does not fit in memory now.
 func busy(f *frame) []byte {
-	err := &Error{Code: CodeLimitExceeded, Message: errBusy.Error()}
-	if !f.batch {
-		return appendError(nil, f.items[0].id, err)
-	}
-	b := []byte{'['}
-	for i := range f.items {
-		if it := &f.items[i]; it.validID() {
-			if len(b) > 1 {
-				b = append(b, ',')
-			}
-			b = appendError(b, it.id, err)
-		}
-	}
-	return append(b, ']')
+	return answerAll(f, &Error{Code: CodeLimitExceeded, Message: errBusy.Error()})
 }

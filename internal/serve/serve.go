@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/jialing-chain/jialing/internal/crypto"
 )
 
 // Sender takes raw transactions in. Safe for concurrent use.
@@ -45,6 +48,14 @@ type Backend struct {
 	Feeds    Feeds
 	// Ready returns nil when the node can take transactions, else why it cannot: /readyz.
 	Ready func() error
+	// Methods give each served method its group and cost; one that is in none is administrative.
+	Methods map[string]Method
+	// Access says who may call; its file names are whole paths.
+	Access AccessConfig
+	// Suite hashes tokens.
+	Suite crypto.Suite
+	// Audit records administrative calls; without it there are none.
+	Audit Auditor
 	// Registry is where metrics are registered and what /metrics shows.
 	Registry *prometheus.Registry
 	Log      *slog.Logger
@@ -57,6 +68,9 @@ type Server struct {
 	log      *slog.Logger
 	rpc      *rpc.Server
 	metrics  *metrics
+	methods  map[string]Method
+	access   *access
+	tls      *tlsState
 	guard    *guard
 	buffered *budget
 	upgrader websocket.Upgrader
@@ -91,7 +105,17 @@ func New(cfg Config, b Backend) (*Server, error) {
 		}
 	}
 	var err error
-	if s.metrics, err = newMetrics(b.Registry, known); err != nil {
+	s.methods = grouped(known, b.Methods)
+	if s.access, err = newAccess(b.Access, b.Suite, b.Log); err != nil {
+		return nil, err
+	}
+	if s.tls, err = newTLS(cfg.TLS, b.Log); err != nil {
+		return nil, err
+	}
+	if s.metrics, err = newMetrics(b.Registry, known); err == nil {
+		err = s.metrics.watchAccess(s)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("serve: register metrics: %w", err)
 	}
 	s.upgrader = websocket.Upgrader{
@@ -114,7 +138,13 @@ func (s *Server) Listen() error {
 			return errors.Join(fmt.Errorf("serve: listen on %s: %w", addr, err), s.closeListeners())
 		}
 		shared := len(addrs) == 1
-		s.listen = append(s.listen, newLimitedListener(l, slots, s.metrics.refused.WithLabelValues("connections")))
+		bounded := newLimitedListener(l, slots, s.metrics.refused.WithLabelValues("connections"))
+		if s.tls == nil {
+			s.listen = append(s.listen, bounded)
+		} else {
+			bounded.silent = true
+			s.listen = append(s.listen, tls.NewListener(bounded, s.tls.config()))
+		}
 		s.http = append(s.http, &http.Server{
 			Handler:           s.handler(shared || i == 0, shared || i == 1),
 			ReadHeaderTimeout: s.cfg.HeaderTimeout,
@@ -193,6 +223,20 @@ func (s *Server) counted(next http.Handler) http.Handler {
 	})
 }
 
+// readers lets those through who may read.
+func (s *Server) readers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch c, err := s.access.identify(r); {
+		case err != nil:
+			s.unauthorized(w, r, err)
+		case !c.roles.Has(Read):
+			http.Error(w, forbidden(c, r.URL.Path, Read).Message, http.StatusForbidden)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
 func (s *Server) closeListeners() error {
 	var errs []error
 	for _, l := range s.listen {
@@ -207,7 +251,7 @@ func (s *Server) handler(rpcOverHTTP, rpcOverWebSocket bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.serveHealth)
 	mux.HandleFunc("GET /readyz", s.serveReady)
-	mux.Handle("GET /metrics", s.metrics.handler())
+	mux.Handle("GET /metrics", s.readers(s.metrics.handler()))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case websocket.IsWebSocketUpgrade(r):

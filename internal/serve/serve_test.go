@@ -16,6 +16,8 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jialing-chain/jialing/internal/crypto/intl"
 )
 
 func TestWhatIsNoRequest(t *testing.T) {
@@ -236,7 +238,7 @@ func TestTakenPort(t *testing.T) {
 	defer l.Close()
 	cfg := DefaultConfig()
 	cfg.Addr, cfg.WebSocketAddr = "127.0.0.1:0", l.Addr().String()
-	s, err := New(cfg, Backend{Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
+	s, err := New(cfg, Backend{Methods: testMethods, Access: testAccess(t), Suite: intl.Suite{}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	err = s.Listen()
 	require.ErrorContains(t, err, l.Addr().String())
@@ -345,7 +347,7 @@ func TestCrashesAreHeard(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	before := slog.Default()
-	srv, err := New(DefaultConfig(), Backend{Services: map[string][]any{"test": {&testService{newStub()}}}, Registry: prometheus.NewRegistry(), Log: log})
+	srv, err := New(DefaultConfig(), Backend{Methods: testMethods, Access: testAccess(t), Suite: intl.Suite{}, Services: map[string][]any{"test": {&testService{newStub()}}}, Registry: prometheus.NewRegistry(), Log: log})
 	require.NoError(t, err)
 	require.Same(t, before, slog.Default())
 	srv.call(t.Context(), &http.Request{}, []byte(`{"jsonrpc":"2.0","id":1,"method":"test_fail"}`))

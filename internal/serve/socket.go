@@ -17,6 +17,7 @@ type socket struct {
 	server *Server
 	conn   *websocket.Conn
 	r      *http.Request
+	caller *caller
 	stop   context.CancelFunc
 	// inFlight holds a token per running message.
 	inFlight chan struct{}
@@ -33,6 +34,11 @@ type socket struct {
 
 // serveWebSocket upgrades and serves until the connection or the server ends.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+	who, err := s.access.identify(r)
+	if err != nil {
+		s.unauthorized(w, r, err)
+		return
+	}
 	conn, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return // the upgrader has answered
@@ -40,7 +46,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	s.metrics.sockets.Inc()
 	defer s.metrics.sockets.Dec()
 	ctx, stop := context.WithCancel(r.Context())
-	c := &socket{server: s, conn: conn, r: r, stop: stop, inFlight: make(chan struct{}, s.cfg.MaxInFlight), feeds: make(map[rpc.ID]context.CancelFunc)}
+	c := &socket{server: s, conn: conn, r: r, caller: who, stop: stop, inFlight: make(chan struct{}, s.cfg.MaxInFlight), feeds: make(map[rpc.ID]context.CancelFunc)}
 	c.running.Go(func() { c.ping(ctx) })
 	// The reader waits in the socket: what ends the connection has to close it.
 	unhook := context.AfterFunc(ctx, func() {
@@ -88,7 +94,17 @@ func (c *socket) read(ctx context.Context) {
 
 // handle starts the work that m asks for and waits while too much of it runs. It owns m and reports whether to go on.
 func (c *socket) handle(ctx context.Context, m *message) bool {
-	if f, ok := scanSends(m.bytes(), c.server.cfg.MaxBatchItems); ok && c.server.backend.Sender != nil {
+	if !c.welcome() {
+		m.release()
+		return false
+	}
+	if f, ok := c.server.sends(c.caller, m.bytes()); ok {
+		if wait := c.server.takeSends(c.caller, &f); wait > 0 {
+			all := scanFrame(m.bytes(), c.server.cfg.MaxBatchItems)
+			c.write(answerAll(&all, limited(wait)))
+			m.release()
+			return true
+		}
 		if c.sends == nil {
 			c.sends = make(chan pendingSends, c.server.cfg.MaxInFlight)
 			c.running.Go(func() { c.runSends(ctx) })
@@ -113,7 +129,7 @@ func (c *socket) handle(ctx context.Context, m *message) bool {
 		return false
 	}
 	c.running.Go(func() {
-		out, put := c.server.dispatch(ctx, c.r, m.bytes())
+		out, put, _ := c.server.dispatch(ctx, c.caller, c.r, m.bytes())
 		m.release()
 		if len(out) > 0 {
 			c.write(out)
@@ -122,6 +138,16 @@ func (c *socket) handle(ctx context.Context, m *message) bool {
 		<-c.inFlight
 	})
 	return true
+}
+
+// welcome ends the connection of a caller who is no longer who it was: its token was revoked, or its certificate ended.
+func (c *socket) welcome() bool {
+	err := c.server.access.still(c.caller)
+	if err != nil {
+		c.server.metrics.unauthorized.WithLabelValues("ended").Inc()
+		c.close(websocket.ClosePolicyViolation, err.Error())
+	}
+	return err == nil
 }
 
 // dropSends gives back what runSends did not come to.
@@ -180,6 +206,9 @@ func (c *socket) ping(ctx context.Context) {
 			c.stop()
 			return
 		case <-ticker.C:
+			if !c.welcome() { // one who only listens sends nothing that could be checked
+				return
+			}
 			if c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(controlTime)) != nil {
 				c.stop()
 				return

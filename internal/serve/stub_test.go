@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,8 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jialing-chain/jialing/internal/crypto/intl"
 )
 
 // stub is what the tests serve.
@@ -32,6 +36,26 @@ type stub struct {
 	sent   []string
 	hold   chan struct{}
 	events chan []json.RawMessage
+	// notes are what happened, in order: administrative calls and their records. unwritable fails the latter.
+	notes      []string
+	unwritable error
+}
+
+func (s *stub) note(what string) { s.mu.Lock(); defer s.mu.Unlock(); s.notes = append(s.notes, what) }
+
+func (s *stub) noted() []string { s.mu.Lock(); defer s.mu.Unlock(); return slices.Clone(s.notes) }
+
+func (s *stub) Begin(who, method string, params []byte) (uint64, error) {
+	if s.unwritable != nil {
+		return 0, s.unwritable
+	}
+	s.note(fmt.Sprintf("begin %s: %s %s", who, method, params))
+	return 7, nil
+}
+
+func (s *stub) End(seq uint64, who, method, failure string) error {
+	s.note(fmt.Sprintf("end %d %s: %s %q", seq, who, method, failure))
+	return nil
 }
 
 func newStub() *stub {
@@ -51,6 +75,21 @@ func (t *testService) Revert() error {
 }
 
 func (t *testService) Crash() string { panic("crash") }
+
+func (t *testService) Trace() string { return "traced" }
+
+func (t *testService) Change(v string) (string, error) {
+	if v == "bad" {
+		return "", errors.New("it cannot be changed")
+	}
+	t.s.note("changed " + v)
+	return "changed", nil
+}
+
+func (t *testService) Hidden(string) string { return "hidden" }
+
+// Ungrouped is in no group.
+func (t *testService) Ungrouped() string { return "open" }
 
 func (t *testService) Big(n int) string { return strings.Repeat("x", n) }
 
@@ -129,15 +168,28 @@ type served struct {
 func (s *served) url() string { return "http://" + s.Addr() }
 
 func start(t testing.TB, change func(*Config)) *served {
-	cfg := DefaultConfig()
-	cfg.Addr = "127.0.0.1:0"
-	if change != nil {
-		change(&cfg)
-	}
+	return startWith(t, func(cfg *Config, _ *AccessConfig) {
+		if change != nil {
+			change(cfg)
+		}
+	})
+}
+
+// testMethods are the stub's, in all groups.
+var testMethods = map[string]Method{
+	"test_echo": {Role: Read}, "test_add": {Role: Read}, "test_fail": {Role: Read}, "test_revert": {Role: Read}, "test_crash": {Role: Read},
+	"test_wait": {Role: Read}, "test_big": {Role: Read, Cost: 10}, "test_trace": {Role: Debug}, "test_change": {Role: Admin}, "test_hidden": {Role: Admin, Secret: true},
+}
+
+func startWith(t testing.TB, change func(*Config, *AccessConfig)) *served {
+	cfg, access := DefaultConfig(), DefaultAccessConfig()
+	cfg.Addr, access.Tokens = "127.0.0.1:0", filepath.Join(t.TempDir(), "tokens.json")
+	change(&cfg, &access)
 	out := &served{stub: newStub(), registry: prometheus.NewRegistry(), done: make(chan error, 1)}
 	s, err := New(cfg, Backend{
 		Services: map[string][]any{"test": {&testService{out.stub}}, "eth": {&ethService{out.stub}}},
-		Sender:   out.stub, Feeds: out.stub, Registry: out.registry, Log: slog.New(slog.DiscardHandler), Ready: func() error { return out.notReady },
+		Methods:  testMethods, Access: access, Suite: intl.Suite{}, Audit: out.stub,
+		Sender: out.stub, Feeds: out.stub, Registry: out.registry, Log: slog.New(slog.DiscardHandler), Ready: func() error { return out.notReady },
 	})
 	require.NoError(t, err)
 	require.NoError(t, s.Listen())
@@ -195,4 +247,10 @@ func receive(t testing.TB, c *websocket.Conn) string {
 	_, m, err := c.ReadMessage()
 	require.NoError(t, err)
 	return string(m)
+}
+
+func testAccess(t testing.TB) AccessConfig {
+	cfg := DefaultAccessConfig()
+	cfg.Tokens = filepath.Join(t.TempDir(), "tokens.json")
+	return cfg
 }

@@ -20,6 +20,7 @@ type API struct {
 	pool    Pool
 	calls   Calls
 	node    Node
+	admin   Admin
 
 	recent  *recent
 	pending *pendingWindow
@@ -35,7 +36,7 @@ func New(cfg Config, s Sources, now func() time.Time) (*API, error) {
 		return nil, err
 	}
 	return &API{
-		cfg: cfg, genesis: s.Genesis, suite: s.Suite, ledger: s.Ledger, states: s.States, pool: s.Pool, calls: s.Calls, node: s.Node,
+		cfg: cfg, genesis: s.Genesis, suite: s.Suite, ledger: s.Ledger, states: s.States, pool: s.Pool, calls: s.Calls, node: s.Node, admin: s.Admin,
 		recent:   newRecent(cfg.RecentBlocks, cfg.RecentTxs, s.Ledger.Head().Number.Uint64()),
 		pending:  newPendingWindow(cfg.PendingWindow),
 		filters:  newFilters(cfg.MaxFilters, cfg.FilterLifetime, now),
@@ -53,7 +54,7 @@ func (a *API) Services() map[string][]any {
 		"web3":   {&web3Service{a}},
 		"txpool": {&txpoolService{a}},
 		"debug":  {&rawService{a}, &traceService{a}},
-		"jl":     {&jlService{a}},
+		"jl":     {&jlService{a}, &adminService{a}},
 	}
 }
 

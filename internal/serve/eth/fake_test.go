@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -421,6 +422,13 @@ type node struct {
 	ws     string
 }
 
+// access lets everybody do everything but administer.
+func access(t testing.TB) serve.AccessConfig {
+	cfg := serve.DefaultAccessConfig()
+	cfg.Anonymous, cfg.Tokens = []string{"read", "submit", "debug"}, filepath.Join(t.TempDir(), "tokens.json")
+	return cfg
+}
+
 // newNode serves f on real sockets until the test ends. change adapts the limits.
 func newNode(t testing.TB, f *fake, change func(*Config, *serve.Config)) *node {
 	cfg, scfg := DefaultConfig(), serve.DefaultConfig()
@@ -430,7 +438,7 @@ func newNode(t testing.TB, f *fake, change func(*Config, *serve.Config)) *node {
 	}
 	api, err := New(cfg, Sources{Genesis: f.genesis, Suite: f.suite, Ledger: f, States: f, Pool: fakePool{f}, Calls: f, Node: f}, time.Now)
 	require.NoError(t, err)
-	s, err := serve.New(scfg, serve.Backend{Services: api.Services(), Sender: api, Feeds: api, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
+	s, err := serve.New(scfg, serve.Backend{Services: api.Services(), Sender: api, Feeds: api, Methods: Methods(), Access: access(t), Suite: f.suite, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	require.NoError(t, s.Listen())
 	ctx, stop := context.WithCancel(context.Background())

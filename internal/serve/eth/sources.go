@@ -108,4 +108,5 @@ type Sources struct {
 	Pool    Pool
 	Calls   Calls
 	Node    Node
+	Admin   Admin
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/serve"
 )
 
 // NodeDetails is what people and tools want to know of a node beyond NodeStatus: enough to say why a chain stands still.
@@ -42,6 +43,10 @@ type NodeDetails struct {
 	Certificate *CertificateStatus
 	// Encryption is nil where the ledger is in plain text.
 	Encryption *EncryptionStatus
+	// Access is nil without ports. AuditSeq and AuditHead are the newest record of the audit log; 0 without one.
+	Access    *serve.AccessStatus
+	AuditSeq  uint64
+	AuditHead crypto.Hash
 }
 
 // EncryptionStatus is how far a ledger is sealed with one key. Its JSON form is jl_nodeStatus's "encryption".
@@ -133,6 +138,9 @@ type nodeStatusJSON struct {
 	Certificate *identityJSON `json:"certificate,omitempty"`
 	// Encryption is there where the ledger is encrypted.
 	Encryption *EncryptionStatus `json:"encryption,omitempty"`
+	// Access is who may call, AuditHead the newest record of the audit log: its end is missing where the files know less.
+	Access    *accessJSON `json:"access,omitempty"`
+	AuditHead *auditJSON  `json:"auditHead,omitempty"`
 }
 
 type memberJSON struct {
@@ -175,6 +183,7 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 	}
 	out.Conflicts, out.Evidence, out.Unsigned = notNull(d.Conflicts), notNull(d.Evidence), notNull(d.Unsigned)
 	out.Certificate, out.Encryption = certificateView(d.Certificate), d.Encryption
+	out.Access, out.AuditHead = accessView(d.Access), auditView(d.AuditSeq, d.AuditHead)
 	for i, v := range set {
 		out.Validators[i] = memberJSON{v.ID, name(v.PublicKey), v.PublicKey, v.Address}
 		if v.ID == d.Leader {
