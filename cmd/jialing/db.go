@@ -21,13 +21,13 @@ func (c *cli) dbCommand() *cobra.Command {
 		Use:   "db",
 		Short: "Look after the ledger on disk; the node must be stopped",
 	}
-	cmd.AddCommand(c.dbCheck(), c.dbPrune(), c.dbExport(), c.dbImport(), c.dbUsage())
+	cmd.AddCommand(c.dbCheck(), c.dbPrune(), c.dbExport(), c.dbImport(), c.dbUsage(), c.dbEncrypt(), c.dbRekey(), c.dbMaster())
 	return cmd
 }
 
 // withLedger opens the ledger of a stopped node, runs work on it and closes it.
 func (c *cli) withLedger(dir string, work func(*store.Store) error) error {
-	cfg, err := node.LoadConfig(dir)
+	cfg, err := c.ledgerConfig(dir)
 	if err != nil {
 		return err
 	}

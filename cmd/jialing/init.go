@@ -25,6 +25,7 @@ func dirFlag(cmd *cobra.Command, dir *string) {
 func (c *cli) initCommand() *cobra.Command {
 	var f genesisFlags
 	var dir, genesis, keyFile, passFile string
+	var encrypt bool
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make a node's folder: a new chain, or one to join",
@@ -50,6 +51,9 @@ the key of one of its validators.`,
 				return err
 			}
 			defer clear(cfg.NewPassphrase)
+			if err := encryptNew(&cfg, encrypt); err != nil {
+				return err
+			}
 			if err := node.InitConfig(cfg, g, key); err != nil {
 				return err
 			}
@@ -61,6 +65,7 @@ the key of one of its validators.`,
 	flags.StringVar(&genesis, "genesis", "", "join the chain of this genesis file instead of making one")
 	flags.StringVar(&keyFile, "node-key", "", "with --genesis: the node.key of one of its validators")
 	newNodeKeyFlag(cmd, &passFile)
+	encryptFlag(cmd, &encrypt)
 	c.nodePassphraseFlag(cmd) // of --node-key
 	f.register(cmd)
 	return cmd

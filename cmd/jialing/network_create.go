@@ -33,6 +33,7 @@ type networkFlags struct {
 	validatorBalance          string
 	light                     bool
 	nodePassFile              string
+	encrypt                   bool
 	// organisations gives every validator an organisation of its own that certifies it.
 	organisations bool
 }
@@ -77,6 +78,7 @@ exist.`,
 	flags.BoolVar(&f.organisations, "organisations", false, "let nodes in by certificates: one organisation per validator, with its authority in the folder organisations")
 	lightFlag(cmd, &f.light)
 	newNodeKeyFlag(cmd, &f.nodePassFile)
+	encryptFlag(cmd, &f.encrypt)
 	cmd.Flags().StringVar(&c.passphraseFile, "passphrase-file", "", "file that holds the passphrase (default $JIALING_PASSPHRASE_FILE, else $JIALING_PASSPHRASE, else ask)")
 	f.register(cmd)
 	return cmd
@@ -271,6 +273,9 @@ func (c *cli) fillNetwork(dir string, f *networkFlags, g *chain.Genesis, founder
 		cfg.Store.CacheMiB, cfg.Store.CommitmentMiB = shareOf(cfg.Store.CacheMiB, v.sharing), shareOf(cfg.Store.CommitmentMiB, v.sharing)
 		if v.ws != 0 {
 			cfg.Serve.WebSocketAddr = loopback(v.ws)
+		}
+		if err := encryptNew(&cfg, f.encrypt); err != nil {
+			return fmt.Errorf("make %s: %w", v.name, err)
 		}
 		if err := node.InitConfig(cfg, g, v.key); err != nil {
 			return fmt.Errorf("make %s: %w", v.name, err)

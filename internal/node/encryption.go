@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/keys"
+	"github.com/jialing-chain/jialing/internal/pool"
 	"github.com/jialing-chain/jialing/internal/store"
 )
 
@@ -263,9 +265,9 @@ func NewLedgerKey(dir string) error {
 }
 
 // openLedger opens a folder's ledger, encrypted or not, without making a chain of it. convert takes one in plain text over.
-func openLedger(cfg *Config, fs vfs.FS, g *chain.Genesis, suite crypto.Suite, log *slog.Logger, convert bool) (*store.Store, error) {
+func openLedger(cfg *Config, disk vfs.FS, g *chain.Genesis, suite crypto.Suite, log *slog.Logger, convert bool) (*store.Store, error) {
 	sc := cfg.storeConfig(g, log)
-	sc.FS = fs
+	sc.FS = disk
 	var err error
 	if sc.Encryption, err = cfg.encryption(suite); err != nil {
 		return nil, err
@@ -311,4 +313,28 @@ func ChangeLedgerMaster(cfg Config, to EncryptionConfig) error {
 		return err
 	}
 	return store.ChangeMaster(sc, suite, m)
+}
+
+// JournalWaits tells whether the journal of a stopped node's pool holds transactions, which may be sealed with an old key, or not at all.
+func JournalWaits(cfg Config) (bool, error) {
+	if cfg.Pool.Journal == "" {
+		return false, nil
+	}
+	entries, err := os.ReadDir(filepath.Join(cfg.Dir, cfg.Pool.Journal))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look into the journal: %w", err)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return false, fmt.Errorf("look into the journal: %w", err)
+		}
+		if info.Size() > pool.EmptyJournal {
+			return true, nil
+		}
+	}
+	return false, nil
 }

@@ -34,6 +34,9 @@ const (
 	journalPattern  = "pending-*.journal"
 )
 
+// EmptyJournal is the length of a journal's file without records.
+const EmptyJournal = int64(len(journalMagic))
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Sealer encrypts the journal's records where the node's ledger is encrypted. Open takes what Seal made under any key that is still there. Safe for concurrent use.

@@ -123,6 +123,8 @@ type RekeyOptions struct {
 	Resume bool
 	// BytesPerSecond bounds what is read of old files; 0: as fast as it goes.
 	BytesPerSecond int64
+	// Progress is told of bytes, against those of the files that were old at the beginning. It may be nil.
+	Progress Progress
 	// Release sees that nothing outside the folder is sealed with an old key any more (Sealer); it is called when no file is. Nil: there may be such things, so the old
 	// keys stay.
 	Release func(context.Context) error
@@ -182,7 +184,7 @@ func (s *Store) rekey(ctx context.Context, o RekeyOptions) error {
 	if err := s.db.Flush(); err != nil {
 		return err
 	}
-	if err := s.vault.Rewrite(ctx, s.pace(o.BytesPerSecond), s.orphan); err != nil {
+	if err := s.vault.Rewrite(ctx, s.pace(&o, u.OldBytes), s.orphan); err != nil {
 		return err
 	}
 	if o.Release == nil {
@@ -203,10 +205,11 @@ func (s *Store) rekey(ctx context.Context, o RekeyOptions) error {
 }
 
 // pace counts, stops with the store, and waits where the work is ahead of its rate.
-func (s *Store) pace(perSecond int64) vault.Pace {
-	start, told := time.Now(), int64(0)
+func (s *Store) pace(o *RekeyOptions, total int64) vault.Pace {
+	start, told, perSecond := time.Now(), int64(0), o.BytesPerSecond
 	return func(ctx context.Context, n int) error {
 		done := s.rekeying.done.Add(int64(n))
+		o.Progress.report("bytes sealed", uint64(done), uint64(max(done, total)))
 		if err := s.fs.failure(); err != nil {
 			return err
 		}
