@@ -1,14 +1,18 @@
 package client_test
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"math/big"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/emmansun/gmsm/sm3"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -31,6 +35,7 @@ type fakeNode struct {
 	excluded *client.ExcludedError
 	revert   []byte
 	result   hexutil.Bytes
+	suite    string // of the chain; "": intl
 }
 
 func startFake(t *testing.T) (n *fakeNode, http, ws string) {
@@ -158,6 +163,12 @@ func (n *fakeNode) NewHeads(ctx context.Context) (*rpc.Subscription, error) {
 
 // fakeJL is this platform's own namespace.
 type fakeJL struct{ n *fakeNode }
+
+func (j *fakeJL) Status() map[string]any {
+	j.n.mu.Lock()
+	defer j.n.mu.Unlock()
+	return map[string]any{"suite": cmp.Or(j.n.suite, "intl")}
+}
 
 // GetExclusion returns no *client.ExcludedError as such: the server would send that as an error.
 func (j *fakeJL) GetExclusion(common.Hash) map[string]any {
@@ -323,14 +334,29 @@ func TestContract(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []any{true}, out)
 
-	r, err := c.Notarise(t.Context(), account(t), address, "fake_test.go")
+	content, err := os.ReadFile("fake_test.go")
 	require.NoError(t, err)
-	require.Equal(t, n.sent[1].Hash(), r.TxHash)
-	digest, err := client.DigestFile("fake_test.go")
-	require.NoError(t, err)
-	args, err := apps.Evidence.ABI.Methods["notarise"].Inputs.Unpack(n.sent[1].Data()[4:])
-	require.NoError(t, err)
-	require.Equal(t, []any{[32]byte(digest), "fake_test.go"}, args)
+	for i, of := range []struct {
+		suite, hash string
+		digest      [32]byte
+	}{{"intl", "SHA-256", sha256.Sum256(content)}, {"gm", "SM3", sm3.Sum(content)}} {
+		n.mu.Lock()
+		n.suite = of.suite
+		n.mu.Unlock()
+		r, err := c.Notarise(t.Context(), account(t), address, "fake_test.go")
+		require.NoError(t, err)
+		require.Equal(t, n.sent[1+i].Hash(), r.TxHash)
+		args, err := apps.Evidence.ABI.Methods["notarise"].Inputs.Unpack(n.sent[1+i].Data()[4:])
+		require.NoError(t, err)
+		require.Equal(t, []any{of.digest, "fake_test.go"}, args)
+		digest, err := client.DigestFile(of.suite, "fake_test.go")
+		require.NoError(t, err)
+		require.EqualValues(t, of.digest, digest)
+		require.Equal(t, of.hash, client.HashName(of.suite))
+	}
+	_, err = client.DigestFile("rot13", "fake_test.go")
+	require.ErrorContains(t, err, "rot13")
+	require.Empty(t, client.HashName("rot13"))
 
 	n.onAsk = func(n *fakeNode, _ int) { n.mine(0) }
 	nonce := uint64(6) // another transaction than the first

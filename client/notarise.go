@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -17,14 +16,26 @@ import (
 	"github.com/jialing-chain/jialing/apps"
 )
 
-// DigestFile is the SHA-256 of a file's content, which is what Notarise puts on record for it.
-func DigestFile(path string) (common.Hash, error) {
+// HashName is what people call the hash of a chain's suite: "SHA-256" or "SM3"; "" for a suite that is unknown here.
+func HashName(suite string) string {
+	if s, err := suiteByName(suite); err == nil {
+		return s.hashName
+	}
+	return ""
+}
+
+// DigestFile is the digest of a file's content by the hash of a chain's suite, which is what Notarise puts on record for it there.
+func DigestFile(suite, path string) (common.Hash, error) {
+	s, err := suiteByName(suite)
+	if err != nil {
+		return common.Hash{}, fmt.Errorf("digest document: %w", err)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return common.Hash{}, fmt.Errorf("digest document: %w", err)
 	}
 	defer f.Close()
-	h := sha256.New()
+	h := s.newHash()
 	if _, err := io.Copy(h, f); err != nil {
 		return common.Hash{}, fmt.Errorf("digest document %s: %w", path, err)
 	}
@@ -40,10 +51,17 @@ func (c *Client) DeployEvidence(ctx context.Context, from Account) (common.Addre
 	return c.Deploy(ctx, from, creation)
 }
 
-// Notarise puts the SHA-256 of the file at path on record in the registry at evidence, under the file's name. The document itself does not
-// leave the machine. A digest that is on record already is a *RevertError named AlreadyNotarised.
+// Notarise puts the digest of the file at path on record in the registry at evidence, under the file's name. The document itself does not leave the machine.
+// The digest is DigestFile's for the suite that the node says its chain has: whoever verifies it computes it for the suite of the proof. One that is on
+// record already is a *RevertError named AlreadyNotarised.
 func (c *Client) Notarise(ctx context.Context, from Account, evidence common.Address, path string) (*types.Receipt, error) {
-	digest, err := DigestFile(path)
+	var status struct {
+		Suite string `json:"suite"`
+	}
+	if err := c.rpc.CallContext(ctx, &status, "jl_status"); err != nil {
+		return nil, describe("ask for the chain's suite", err)
+	}
+	digest, err := DigestFile(status.Suite, path)
 	if err != nil {
 		return nil, err
 	}

@@ -15,16 +15,17 @@ import (
 
 // suite is what verification needs of a chain's cryptographic suite: its hash and the check of its node signatures.
 type suite struct {
-	newHash func() hash.Hash
-	verify  func(publicKey, msg, sig []byte) bool
+	newHash  func() hash.Hash
+	hashName string
+	verify   func(publicKey, msg, sig []byte) bool
 }
 
 func suiteByName(name string) (*suite, error) {
 	switch name {
 	case "intl":
-		return &suite{newHash: sha256.New, verify: verifyEd25519}, nil
+		return &suite{newHash: sha256.New, hashName: "SHA-256", verify: verifyEd25519}, nil
 	case "gm":
-		return &suite{newHash: sm3.New, verify: verifySM2}, nil
+		return &suite{newHash: sm3.New, hashName: "SM3", verify: verifySM2}, nil
 	}
 	return nil, fmt.Errorf("cryptographic suite %q is unknown to this version", name)
 }

@@ -265,14 +265,14 @@ func (d *demonstration) notarise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if v.Digest, err = client.DigestFile(d.document); err != nil {
+	if v.Digest, err = client.DigestFile(trust.Suite, d.document); err != nil {
 		return err
 	}
 	if _, err := proven.Notarised(d.evidence, v.Digest); err != nil {
 		return err
 	}
 	v.ProofBytes, v.ProvenTime = len(file), proven.Time
-	v.NotarisedWith = proven.Kind
+	v.NotarisedWith, v.Hash = proven.Kind, client.HashName(trust.Suite)
 	for _, s := range proven.Signers {
 		v.ProvenBy = append(v.ProvenBy, s.Name)
 	}

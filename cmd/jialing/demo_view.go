@@ -31,7 +31,8 @@ type demoView struct {
 	Head        uint64      `json:"head"`
 	Finalized   uint64      `json:"finalized"`
 	Document    string      `json:"document"`
-	Digest      common.Hash `json:"sha256"`
+	Digest      common.Hash `json:"digest"`
+	Hash        string      `json:"hash"`
 	NotarisedIn common.Hash `json:"notarisedIn"`
 	// NotarisedWith is the kind of the notary's signature.
 	NotarisedWith string    `json:"notarisedWith"`
@@ -73,7 +74,7 @@ func (v *demoView) text(w io.Writer) {
 		fmt.Fprintf(w, "\tback after %.1f s, %d blocks behind; caught up %.2f s after its start\n", k.DownSeconds, k.BlocksBehind, k.CatchUpSeconds)
 		fmt.Fprintf(w, "heads\tall %d nodes at block %d, %s\n", len(v.Nodes), v.Head, v.Nodes[0].HeadHash)
 	}
-	fmt.Fprintf(w, "notarised\t%s, SHA-256 %s, signed with %s\n", v.Document, v.Digest, v.NotarisedWith)
+	fmt.Fprintf(w, "notarised\t%s, %s %s, signed with %s\n", v.Document, v.Hash, v.Digest, v.NotarisedWith)
 	fmt.Fprintf(w, "proof\t%s (%d bytes) holds offline: signed by %v, %s\n", v.Proof, v.ProofBytes, v.ProvenBy, v.ProvenTime.Format(timeLayout))
 	fmt.Fprintf(w, "altered\t%s: %s\n", v.Alteration, v.Refusal)
 	fmt.Fprintf(w, "took\t%.1f s in all\n", v.TotalSeconds)

@@ -74,7 +74,7 @@ func (c *cli) proofVerify() *cobra.Command {
 		Long: `Verify a proof file offline and print what it proves. The genesis or trust file says which chain and whose signatures to
 believe: take it from a source of your own, not from whoever gave you the proof.
 
-With --document and --registry it also checks that the proven transaction put the document's SHA-256 on record in that registry.`,
+With --document and --registry it also checks that the proven transaction put the document's digest on record in that registry.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return c.verifyProof(args[0], &f) },
 	}
@@ -108,7 +108,8 @@ type provenView struct {
 
 type documentView struct {
 	File   string         `json:"file"`
-	Digest common.Hash    `json:"sha256"`
+	Digest common.Hash    `json:"digest"`
+	Hash   string         `json:"hash"`
 	By     common.Address `json:"notarisedBy"`
 	Name   string         `json:"name"`
 	Time   time.Time      `json:"time"`
@@ -140,15 +141,15 @@ func (c *cli) verifyProof(file string, f *verifyFlags) error {
 		if err != nil {
 			return err
 		}
-		if v.Document, err = proveDocument(proven, registry, f.document); err != nil {
+		if v.Document, err = proveDocument(proven, trust.Suite, registry, f.document); err != nil {
 			return err
 		}
 	}
 	return c.print(v, v.text)
 }
 
-func proveDocument(proven *client.Proven, registry common.Address, path string) (*documentView, error) {
-	digest, err := client.DigestFile(path)
+func proveDocument(proven *client.Proven, suite string, registry common.Address, path string) (*documentView, error) {
+	digest, err := client.DigestFile(suite, path)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +157,7 @@ func proveDocument(proven *client.Proven, registry common.Address, path string) 
 	if err != nil {
 		return nil, err
 	}
-	return &documentView{path, n.Digest, n.By, n.Name, n.Time}, nil
+	return &documentView{path, n.Digest, client.HashName(suite), n.By, n.Name, n.Time}, nil
 }
 
 func viewProven(p *client.Proven) *provenView {
@@ -189,7 +190,7 @@ func (v *provenView) text(w io.Writer) {
 		l.text(w)
 	}
 	if d := v.Document; d != nil {
-		fmt.Fprintf(w, "document\t%s\nsha256\t%s\nnotarised\tby %s as %q at %s\n", d.File, d.Digest, d.By, d.Name, d.Time.Format(time.RFC3339))
+		fmt.Fprintf(w, "document\t%s\ndigest\t%s, %s\nnotarised\tby %s as %q at %s\n", d.File, d.Digest, d.Hash, d.By, d.Name, d.Time.Format(time.RFC3339))
 	}
 }
 
