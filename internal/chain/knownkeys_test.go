@@ -13,7 +13,7 @@ import (
 
 func numbered(n int) (key [sm2.PublicKeySize]byte, known knownKey) {
 	binary.BigEndian.PutUint64(key[:], uint64(n))
-	return key, knownKey{new(sm2.PublicKey), common.BigToAddress(common.Big1)}
+	return key, knownKey{key: new(sm2.PublicKey), address: common.BigToAddress(common.Big1)}
 }
 
 // TestKnownKeysAreBounded: never more than the bound, and who is asked for stays while others pass.
@@ -51,4 +51,41 @@ func TestKnownKeysTogether(t *testing.T) {
 	}
 	wg.Wait()
 	require.Len(t, c.young, 300)
+}
+
+// TestBusyKeysArePrepared: once each, as long as there are places; then in the place of those who no longer send, never of those who do.
+func TestBusyKeysArePrepared(t *testing.T) {
+	var c knownKeys
+	send := func(n int) (due bool) {
+		key, _ := numbered(n)
+		for i := range prepareAfter {
+			require.False(t, due, "before the %dth transaction", i)
+			due = c.find(key).due
+		}
+		return due
+	}
+	for n := range 2 * maxPrepared {
+		key, k := numbered(n)
+		c.add(key, k)
+	}
+	for n := range maxPrepared {
+		require.True(t, send(n), n)
+		require.False(t, send(n), "it is prepared")
+	}
+	// All have sent since the hand went by: newcomers find no place until it has gone round.
+	for n := range maxPrepared {
+		require.False(t, send(maxPrepared+n))
+	}
+	// The first half goes on sending, the second does not. The hand passes the one and takes the places of the other.
+	for n := range maxPrepared / 2 {
+		require.False(t, send(n))
+	}
+	for n := range maxPrepared {
+		require.Equal(t, n >= maxPrepared/2, send(maxPrepared+n), n)
+		require.Len(t, c.prepared, maxPrepared)
+	}
+	for n := range maxPrepared {
+		key, _ := numbered(n)
+		require.Equal(t, n < maxPrepared/2, c.young[key].placed, n)
+	}
 }

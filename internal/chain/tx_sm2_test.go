@@ -238,6 +238,24 @@ func TestSM2EqualsOracle(t *testing.T) {
 	})
 }
 
+// TestBusySM2Sender: a sender's transactions are judged alike before and after its key is prepared, which is after 32 of them.
+func TestBusySM2Sender(t *testing.T) {
+	v, key := chain.NewVerifier(bothKinds()), testSM2Key(t, 1)
+	for nonce := range uint64(80) {
+		want := plainTransfer()
+		want.Nonce = nonce
+		raw := want.sign(t, key, testSM2ID).raw(t)
+		tx, err := chain.DecodeTx(raw)
+		require.NoError(t, err)
+		require.NoError(t, v.Verify(tx))
+		require.Equal(t, sm2Address(tx.PublicKey()), tx.Sender())
+		raw[len(raw)-1] ^= 1 // of s
+		if tx, err = chain.DecodeTx(raw); err == nil {
+			require.Error(t, v.Verify(tx), "nonce %d", nonce)
+		}
+	}
+}
+
 // TestAlteredSM2EqualsOracle alters valid transactions; every altered one must be refused, as by the oracle.
 func TestAlteredSM2EqualsOracle(t *testing.T) {
 	contract := plainTransfer()

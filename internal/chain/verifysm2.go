@@ -40,7 +40,7 @@ func (v *Verifier) verifySM2(tx *Tx) (common.Address, error) {
 		if err != nil {
 			return common.Address{}, err
 		}
-		known = knownKey{key, SM2Address(tx.publicKey)}
+		known = knownKey{key: key, address: SM2Address(tx.publicKey)}
 	}
 	var sig [sm2.SignatureSize]byte
 	tx.r.WriteToSlice(sig[:32])
@@ -48,8 +48,11 @@ func (v *Verifier) verifySM2(tx *Tx) (common.Address, error) {
 	if !known.key.Verify(sm2.DefaultID, tx.sm2Message(), sig[:]) {
 		return common.Address{}, errSM2Mismatch
 	}
-	if fresh {
+	switch {
+	case fresh:
 		v.known.add(publicKey, known)
+	case known.due:
+		known.key.Prepare()
 	}
 	return known.address, nil
 }

@@ -91,13 +91,17 @@ func ParsePrivateKey(b []byte) (*PrivateKey, error) {
 	return out, nil
 }
 
-// Prepare makes what this key verifies from now on cheaper, by multiples of the key that it computes once and holds: 52 KiB. It pays for keys that
-// verify some ten messages. Safe for concurrent use with everything else; the second call does nothing.
+// Prepare makes what this key verifies from now on cheaper, by multiples of the key that it computes once and holds: 52 KiB. A verification then takes
+// 18 µs of CPU in place of 62, and preparing 370, so that it pays for keys that verify ten messages or more. Safe for concurrent use with everything else;
+// the second call does nothing.
 func (k *PublicKey) Prepare() {
 	if k.table.Load() == nil {
 		k.table.Store(newTable(parseAffine(k.bytes[:]), keyBits))
 	}
 }
+
+// Release gives up what Prepare holds; the key goes on verifying as before it.
+func (k *PublicKey) Release() { k.table.Store(nil) }
 
 // Bytes is X ‖ Y.
 func (k *PublicKey) Bytes() []byte { return append([]byte(nil), k.bytes[:]...) }

@@ -172,6 +172,9 @@ func TestXAboveTheOrder(t *testing.T) {
 		require.True(t, key.VerifyDigest(e, sig))
 		e[31] ^= 1
 		require.False(t, key.VerifyDigest(e, sig))
+		key.Release()
+		require.Nil(t, key.table.Load())
+		require.False(t, key.VerifyDigest(e, sig))
 	}
 }
 
