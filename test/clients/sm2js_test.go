@@ -219,8 +219,9 @@ var sm2Chains = []struct {
 // TestViemWithSM2Account runs a viem program with accounts of both kinds, with the chain and the contracts that this project has for SM2.
 func TestViemWithSM2Account(t *testing.T) {
 	npmClientJS(t)
+	bin := jialing(t)
 	for _, c := range sm2Chains {
-		t.Run(c.name, func(t *testing.T) { runWithSM2(t, c.suite, c.fees, "sm2account.mjs", sm2Steps) })
+		t.Run(c.name, func(t *testing.T) { runWithSM2(t, bin, c.suite, c.fees, "sm2account.mjs", sm2Steps) })
 	}
 }
 
@@ -241,21 +242,22 @@ func TestViemStepsWithSM2Account(t *testing.T) {
 			left = append(left, step)
 		}
 	}
+	bin := jialing(t)
 	for _, c := range sm2Chains {
 		t.Run(c.name, func(t *testing.T) {
-			runWithSM2(t, c.suite, c.fees, "viem.mjs", want, "JIALING_WITHOUT="+strings.Join(left, ","))
+			runWithSM2(t, bin, c.suite, c.fees, "viem.mjs", want, "JIALING_WITHOUT="+strings.Join(left, ","))
 		})
 	}
 }
 
 // runWithSM2 runs a program on a chain where an SM2 account and another one have money, and looks up what it says that the SM2 account had mined.
-func runWithSM2(t *testing.T, suite string, fees bool, program string, want []string, env ...string) {
+func runWithSM2(t *testing.T, bin, suite string, fees bool, program string, want []string, env ...string) {
 	t.Helper()
 	sm2, err := sdk.NewSM2()
 	require.NoError(t, err)
 	secp, err := sdk.NewSecp256k1()
 	require.NoError(t, err)
-	url, ws := startFor(t, suite, fees, sm2.Address(), secp.Address())
+	url, ws := startFor(t, bin, suite, fees, sm2.Address(), secp.Address())
 	ctx, cancel := context.WithTimeout(t.Context(), clientTimeout)
 	defer cancel()
 	node, err := sdk.Dial(ctx, url)
@@ -289,15 +291,22 @@ func runWithSM2(t *testing.T, suite string, fees bool, program string, want []st
 	require.Equal(t, want, held)
 }
 
-// startFor starts a chain of that suite which takes both kinds of transactions and gives these accounts money.
-func startFor(t *testing.T, suite string, withFees bool, rich ...common.Address) (httpURL, wsURL string) {
+// jialing builds the node, or names the one that JIALING_BIN does.
+func jialing(t *testing.T) string {
 	t.Helper()
-	bin, dir := os.Getenv("JIALING_BIN"), filepath.Join(t.TempDir(), "chain")
-	if bin == "" {
-		bin = filepath.Join(t.TempDir(), "jialing")
-		out, err := exec.Command("go", "build", "-o", bin, "../../cmd/jialing").CombinedOutput()
-		require.NoError(t, err, "build cmd/jialing: %s", out)
+	if bin := os.Getenv("JIALING_BIN"); bin != "" {
+		return bin
 	}
+	bin := filepath.Join(t.TempDir(), "jialing")
+	out, err := exec.Command("go", "build", "-o", bin, "../../cmd/jialing").CombinedOutput()
+	require.NoError(t, err, "build cmd/jialing: %s", out)
+	return bin
+}
+
+// startFor starts a chain of that suite which takes both kinds of transactions and gives these accounts money.
+func startFor(t *testing.T, bin, suite string, withFees bool, rich ...common.Address) (httpURL, wsURL string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "chain")
 	fees := "zero"
 	if withFees {
 		fees = "market"
