@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum"
 
 	"github.com/jialing-chain/jialing/client"
+	"github.com/jialing-chain/jialing/internal/keys"
 	"github.com/jialing-chain/jialing/internal/node"
 	"github.com/jialing-chain/jialing/internal/store"
 )
@@ -22,6 +23,8 @@ func advice(err error) string {
 	}{
 		{client.ErrUnreachable, `start a node with "jialing start --dir DIR", or name a running one with --rpc URL`},
 		{client.ErrPassphrase, "give the right one at the prompt, in --passphrase-file FILE or in JIALING_PASSPHRASE"},
+		{keys.ErrPassphrase, "give the right one with --passphrase-file FILE, key.passphrase_file in node.toml, JIALING_PASSPHRASE or at the prompt; nobody can restore one that is lost"},
+		{keys.ErrDevice, "docs/keys.md says what a key device needs; nothing was written"},
 		{errNoPassphrase, "give it in --passphrase-file FILE, JIALING_PASSPHRASE_FILE or JIALING_PASSPHRASE"},
 		{errFolderExists, "choose another --dir; a network's folder is made anew and nothing is overwritten"},
 		{errPortTaken, "stop that program, or choose other ports with --p2p-port and --http-port"},

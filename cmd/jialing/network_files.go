@@ -56,7 +56,7 @@ func writeNetworkFiles(dir string, g *chain.Genesis, founders []founder) error {
 func unitName(node string) string { return "jialing-" + node + ".service" }
 
 // unitText is a node's systemd unit. It runs as a user of its own that may write to the node's folder alone. A crash is answered by a restart after 1 s,
-// then ever later up to a minute; exit codes 2 (asked for wrongly) and 3 (its state differs from the validators') will not get better by itself and are left
+// then ever later up to a minute; exit codes 2 (asked for wrongly), 3 (its state differs from the validators') and 4 (its key does not open) will not get better by itself and are left
 // alone.
 func unitText(chainName, name string) string {
 	folder := installedFolder + "/" + name
@@ -75,10 +75,14 @@ StartLimitIntervalSec=0
 User=jialing
 ExecStart=/usr/local/bin/jialing start --dir %[2]s --log.level info
 ReadWritePaths=%[2]s
+# The passphrase of node.key from outside the folder (docs/keys.md): move node.passphrase to /etc/jialing/%[5]s.passphrase (root, mode 0600), or seal it there
+# with systemd-creds encrypt and say LoadCredentialEncrypted=. Then take these two lines instead of ExecStart above:
+#LoadCredential=node.passphrase:/etc/jialing/%[5]s.passphrase
+#ExecStart=/usr/local/bin/jialing start --dir %[2]s --log.level info --passphrase-file %%d/node.passphrase
 
 # The pauses grow where systemd is 254 or newer; older ones warn of the two keys and pause for RestartSec.
 Restart=on-failure
-RestartPreventExitStatus=2 3
+RestartPreventExitStatus=2 3 4
 RestartSec=1s
 RestartSteps=6
 RestartMaxDelaySec=60s
@@ -113,7 +117,7 @@ SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target
-`, installedFolder, folder, unitName(name), oneLine(chainName)+" "+name)
+`, installedFolder, folder, unitName(name), oneLine(chainName)+" "+name, name)
 }
 
 // oneLine keeps a name within its line of a unit, where % has a meaning too.
@@ -152,7 +156,8 @@ A node's folder is all that its machine needs, beside the program:
 |---|---|---|
 | genesis.json | the chain; the same everywhere | everybody |
 | node.toml | this node's own settings | its operator |
-| node.key | what the node signs with. Two running nodes with one key endanger the chain: move it, never copy it | **its operator alone** |
+| node.key | what the node signs with, encrypted. Two running nodes with one key endanger the chain: move it, never copy it | **its operator alone** |
+| node.passphrase | what opens node.key. It was drawn at random and protects copies of node.key, in backups say, as long as it is not copied along; its unit says how to keep it elsewhere | **its operator alone** |
 | data/ | the ledger; empty but for block 0 until the first start | its operator |
 | keystore/ | the validator's account (encrypted), with which its organisation votes. The node does not need it: keep it elsewhere | **its organisation alone** |
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/node"
 )
 
@@ -24,6 +25,7 @@ type joinFlags struct {
 	dir, genesis, listen, announce, httpAddr string
 	peers                                    []string
 	passFile                                 string
+	token                                    tokenFlags
 }
 
 func (c *cli) nodeJoin() *cobra.Command {
@@ -45,6 +47,8 @@ fetches the chain and keeps up with it, serves clients and passes on their trans
 	flags.StringVar(&f.listen, "listen", "", "host:port where other nodes reach this one (default 0.0.0.0:30301; 127.0.0.1:30301 where all peers are on this machine)")
 	flags.StringVar(&f.announce, "announce", "", "host:port to tell the others, where that differs from --listen")
 	newNodeKeyFlag(cmd, &f.passFile)
+	c.nodePassphraseFlag(cmd) // of a device: its PIN
+	f.token.register(cmd)
 	flags.StringVar(&f.httpAddr, "http.addr", "127.0.0.1:8545", "host:port for JSON-RPC")
 	return cmd
 }
@@ -67,11 +71,11 @@ func (c *cli) joinNetwork(f *joinFlags) error {
 	if err != nil {
 		return err
 	}
-	key, err := suite.GenerateKey(rand.Reader)
-	if err != nil {
-		return fmt.Errorf("make the node's key: %w", err)
-	}
 	cfg := node.DefaultConfig()
+	key, err := c.joinKey(f, suite, &cfg)
+	if err != nil {
+		return err
+	}
 	cfg.Dir = f.dir
 	cfg.Serve.Addr = f.httpAddr
 	cfg.Network.Listen, cfg.Network.Announce = f.listenAddr(g), f.announce
@@ -89,6 +93,22 @@ func (c *cli) joinNetwork(f *joinFlags) error {
 		return err
 	}
 	return c.printJoin(f, g, key.Public().Bytes(), &cfg)
+}
+
+// joinKey is the new node's key: the device's, or one that is drawn.
+func (c *cli) joinKey(f *joinFlags, suite crypto.Suite, cfg *node.Config) (crypto.PrivateKey, error) {
+	device, err := f.token.given()
+	if err != nil {
+		return nil, err
+	}
+	if device {
+		return f.token.open(c, suite, cfg)
+	}
+	key, err := suite.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make the node's key: %w", err)
+	}
+	return key, nil
 }
 
 // listenAddr is where the node listens: on loopback if everybody that it knows of is there, else on every interface.
@@ -139,7 +159,7 @@ func (c *cli) printJoin(f *joinFlags, g *chain.Genesis, public []byte, cfg *node
 	return c.print(v, func(w io.Writer) {
 		fmt.Fprintf(w, "folder\t%s\nchain\t%s, id %d\ngenesis\t%s\n", v.Dir, v.Name, v.ChainID, v.Genesis)
 		fmt.Fprintf(w, "public key\t%s\nother nodes\tlistens on %s\n", v.PublicKey, v.Listen)
-		tellPassphrase(w, filepath.Join(v.Dir, node.PassphraseFile), cfg.NewPassphrase == nil)
+		tellPassphrase(w, filepath.Join(v.Dir, node.PassphraseFile), cfg.NewPassphrase == nil && cfg.Key.Source == node.KeyInFile)
 		fmt.Fprintf(w, "\nnext:\tjialing start --dir %s\n", v.Dir)
 		fmt.Fprintf(w, "\nIt follows the chain. To make it a validator, give it an account (jialing account new) and let a quorum of the validators each run:\n")
 		fmt.Fprintf(w, "  jialing validator add %s ACCOUNT NAME --endpoint HOST:PORT --from THEIR-ACCOUNT\n", v.PublicKey)

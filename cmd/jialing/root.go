@@ -15,6 +15,7 @@ import (
 
 	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/attest"
+	"github.com/jialing-chain/jialing/internal/keys"
 	"github.com/jialing-chain/jialing/internal/node"
 )
 
@@ -25,6 +26,8 @@ const (
 	exitUsage
 	// exitHalted is a node whose state differs from the validators': starting it again cannot help, which systemd should know.
 	exitHalted
+	// exitKey is a node whose key cannot be opened: the passphrase or PIN is wrong or missing. Trying again does not help, and locks some devices.
+	exitKey
 )
 
 // cli is what all commands share: the terminal and the flags that stand on every command.
@@ -65,6 +68,8 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 		return exitUsage
 	case errors.Is(err, node.ErrHalted) || errors.Is(err, attest.ErrDivergence):
 		return exitHalted
+	case errors.Is(err, keys.ErrPassphrase) || errors.Is(err, keys.ErrNoPassphrase) || errors.Is(err, keys.ErrPassphraseFile) || errors.Is(err, keys.ErrPlaintext):
+		return exitKey
 	}
 	return exitFailed
 }
@@ -82,7 +87,8 @@ func (c *cli) root() *cobra.Command {
   jialing status                       watch a node live
   jialing doctor                       say what is wrong and what to do
 
-Exit codes: 0 it was done, 1 it failed, 2 it was asked for wrongly, 3 the node halted because its state differs from the validators'.`,
+Exit codes: 0 it was done, 1 it failed, 2 it was asked for wrongly, 3 the node halted because its state differs from the validators',
+4 the node's key could not be opened: wrong or missing passphrase or PIN.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -94,7 +100,7 @@ Exit codes: 0 it was done, 1 it failed, 2 it was asked for wrongly, 3 the node h
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON instead of text")
 	root.AddCommand(c.initCommand(), c.startCommand(), c.networkCommand(), c.nodeCommand(), c.statusCommand(), c.doctorCommand(), c.demoCommand(),
-		c.accountCommand(), c.txCommand(), c.blockCommand(), c.validatorCommand(), c.caCommand(), c.proofCommand(), c.dbCommand(), c.versionCommand())
+		c.accountCommand(), c.keyCommand(), c.txCommand(), c.blockCommand(), c.validatorCommand(), c.caCommand(), c.proofCommand(), c.dbCommand(), c.rpcCommand(), c.auditCommand(), c.versionCommand())
 	root.InitDefaultCompletionCmd()
 	checkArguments(root)
 	return root
@@ -143,7 +149,7 @@ func (c *cli) dial(ctx context.Context) (*client.Client, context.Context, contex
 		return nil, nil, nil, usagef("--timeout must be positive")
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	conn, err := client.Dial(ctx, c.rpcURL)
+	conn, err := connect(ctx, c.rpcURL)
 	if err != nil {
 		cancel()
 		return nil, nil, nil, err

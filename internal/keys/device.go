@@ -97,6 +97,12 @@ func (k *DeviceKey) Recover() error {
 	return nil
 }
 
+// Check has the device sign once, so that its absence is noticed before it matters. A failure is one of Sign's.
+func (k *DeviceKey) Check() error {
+	_, err := k.Sign(probe)
+	return err
+}
+
 // Close lets go of the device; the key signs no more.
 func (k *DeviceKey) Close() error {
 	k.mu.Lock()

@@ -22,7 +22,7 @@ type diskGuard struct {
 
 // watch returns errDiskFull when less than the reserve is free, or ctx's error.
 func (g *diskGuard) watch(ctx context.Context) error {
-	return g.every(ctx, func() error {
+	return every(ctx, diskCheck, func() error {
 		free, err := freeBytes(g.dir)
 		if err != nil {
 			return err
@@ -37,7 +37,7 @@ func (g *diskGuard) watch(ctx context.Context) error {
 // waitForRoom returns when there is half as much more than the reserve, so that the node does not stop again at once.
 func (g *diskGuard) waitForRoom(ctx context.Context) error {
 	enough := errors.New("enough")
-	err := g.every(ctx, func() error {
+	err := every(ctx, diskCheck, func() error {
 		free, err := freeBytes(g.dir)
 		if err != nil {
 			return err
@@ -57,21 +57,6 @@ func (g *diskGuard) waitForRoom(ctx context.Context) error {
 func (g *diskGuard) full() bool {
 	free, err := freeBytes(g.dir)
 	return err == nil && free < max(g.min, 1<<20)
-}
-
-func (g *diskGuard) every(ctx context.Context, check func() error) error {
-	t := time.NewTicker(diskCheck)
-	defer t.Stop()
-	for {
-		if err := check(); err != nil {
-			return err
-		}
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 func freeBytes(dir string) (uint64, error) {
