@@ -151,6 +151,7 @@ func BenchmarkERC20(b *testing.B) {
 		l := newLedger(b, 1)
 		l.epochEntries = epochEntries
 		cfg := DefaultConfig()
+		cfg.Encryption = fixtureEncryption
 		cfg.Dir = b.TempDir()
 		s := l.open(cfg)
 		e := newERC20(l, holders)
@@ -266,6 +267,7 @@ func BenchmarkSlotRead(b *testing.B) {
 	l := newLedger(b, 1)
 	l.epochEntries = epochEntries
 	cfg := DefaultConfig()
+	cfg.Encryption = fixtureEncryption
 	cfg.Dir = b.TempDir()
 	s := l.open(cfg)
 	defer s.Close()
@@ -314,6 +316,7 @@ func BenchmarkSmallBlock(b *testing.B) {
 	l := newLedger(b, 1)
 	l.epochEntries = epochEntries
 	cfg := DefaultConfig()
+	cfg.Encryption = fixtureEncryption
 	cfg.Dir = b.TempDir()
 	s := l.open(cfg)
 	defer s.Close()
