@@ -59,9 +59,11 @@ func New(cfg Config, version string, log *slog.Logger, opts Options) (*Node, err
 		}
 	}
 	g := n.genesis
-	if n.suite, err = SuiteByName(g.Suite); err != nil {
+	suite, err := SuiteByName(g.Suite)
+	if err != nil {
 		return nil, err
 	}
+	n.suite = crypto.Remember(suite)
 	if n.key == nil {
 		if n.key, err = LoadKey(cfg, g); err != nil {
 			return nil, err
@@ -209,7 +211,8 @@ func (n *Node) drive(ctx context.Context, p *pipeline) (full bool, err error) {
 		return false, errors.New("the pipeline ended without a reason")
 	}
 	if errors.Is(err, keys.ErrDevice) {
-		return true, n.awaitDevice(ctx, err)
+		err = n.awaitDevice(ctx, err)
+		return err == nil, err
 	}
 	if !errors.Is(err, errDiskFull) && !(errors.Is(err, store.ErrStorage) && guard.full()) {
 		n.setProblem(err)

@@ -22,6 +22,7 @@ func Run(t *testing.T, suite crypto.Suite, vectors Vectors) {
 	t.Run("hash", func(t *testing.T) { testHash(t, suite) })
 	t.Run("sign", func(t *testing.T) { testSign(t, suite) })
 	t.Run("anything signed", func(t *testing.T) { testAnythingSigned(t, suite) })
+	t.Run("remembered", func(t *testing.T) { testRemembered(t, suite) })
 	t.Run("concurrent", func(t *testing.T) { testConcurrent(t, suite) })
 	t.Run("keys", func(t *testing.T) { testKeys(t, suite) })
 	t.Run("seal", func(t *testing.T) { testSeal(t, suite) })
@@ -82,6 +83,29 @@ func testAnythingSigned(t *testing.T, suite crypto.Suite) {
 		require.ErrorIs(t, public.Verify(other, sig), crypto.ErrSignature)
 		require.ErrorIs(t, public.Verify(msg, rapid.SliceOf(rapid.Byte()).Draw(t, "no signature")), crypto.ErrSignature)
 	})
+}
+
+// testRemembered: a suite that remembers keys judges as the suite does, however often a key comes.
+func testRemembered(t *testing.T, suite crypto.Suite) {
+	remembering := crypto.Remember(suite)
+	testKeys(t, remembering)
+	testSign(t, remembering)
+	key, other := mustKey(t, suite), mustKey(t, suite)
+	for n := range 100 {
+		msg := []byte{byte(n)}
+		sig, err := key.Sign(msg)
+		require.NoError(t, err)
+		for _, public := range []crypto.PublicKey{key.Public(), other.Public()} {
+			again, err := remembering.ParsePublicKey(public.Bytes())
+			require.NoError(t, err)
+			require.Equal(t, public.Bytes(), again.Bytes())
+			require.Equal(t, public.Verify(msg, sig), again.Verify(msg, sig))
+			require.ErrorIs(t, again.Verify(append(msg, 1), sig), crypto.ErrSignature)
+			sig[n%len(sig)] ^= 1
+			require.ErrorIs(t, again.Verify(msg, sig), crypto.ErrSignature)
+			sig[n%len(sig)] ^= 1
+		}
+	}
 }
 
 // testConcurrent gives one key to many: keys are safe for concurrent use, which the race detector checks too.
