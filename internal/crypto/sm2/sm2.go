@@ -1,7 +1,8 @@
 // Package sm2 is the signature of GB/T 32918.2 in the fixed-size forms that blocks and messages carry: keys and signatures of 64 bytes.
 //
 // It stands below the stages of pool → order → execute → attest → store → serve, like a suite, and is used where an SM2 signature is part of a format
-// whatever the chain's suite is: transactions of type 0x50, and the node keys of the suite gm. The arithmetic is gmsm's. It owns no state.
+// whatever the chain's suite is: transactions of type 0x50, and the node keys of the suite gm. The arithmetic is gmsm's, but for
+// the verification by prepared keys (Prepare), which knows no secret. It owns no state but those keys' tables.
 package sm2
 
 import (

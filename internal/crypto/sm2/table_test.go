@@ -146,6 +146,22 @@ func TestPreparedAgainstGMSM(t *testing.T) {
 	require.NotZero(t, held, "signatures that hold were among them")
 }
 
+// FuzzVerify: any key, digest and numbers are a signature to a prepared key or to none.
+func FuzzVerify(f *testing.F) {
+	f.Add(unhex(f, example.private), unhex(f, example.e), unhex(f, example.sig))
+	f.Add(word(big.NewInt(1)), make([]byte, 32), append(word(big.NewInt(1)), word(new(big.Int).Sub(n, big.NewInt(1)))...))
+	f.Add(word(new(big.Int).Sub(n, big.NewInt(2))), n.Bytes(), append(word(new(big.Int).Sub(n, big.NewInt(1))), word(big.NewInt(2))...))
+	f.Fuzz(func(t *testing.T, private, e, sig []byte) {
+		key, err := ParsePrivateKey(private)
+		if err != nil || len(e) != 32 || len(sig) > 100 {
+			return
+		}
+		want := key.Public().VerifyDigest([32]byte(e), sig)
+		key.Public().Prepare()
+		require.Equal(t, want, key.Public().VerifyDigest([32]byte(e), sig))
+	})
+}
+
 // Where x of the point is at least n, it is another number than the x modulo n that the signature shows: the point of x = n+something, as far as there are such.
 func TestXAboveTheOrder(t *testing.T) {
 	found := 0
