@@ -1,4 +1,4 @@
-// Package interop holds this platform's SM2 and SM3 against those of others: gmsm by its own interface, OpenSSL, and sm-crypto and sm-crypto-v2 from npm.
+// Package interop holds this platform's SM2, SM3 and SM4-GCM against those of others: gmsm by its own interface, OpenSSL, and sm-crypto and sm-crypto-v2 from npm.
 //
 // Keys, messages and signatures are drawn anew in each run. Each implementation makes keys, and signs with its own and with the others'; all of them verify
 // all of it, and refuse it under another identifier, another message, another key and when altered. Keys change hands as PEM files with OpenSSL, as numbers

@@ -3,7 +3,7 @@
 import { createInterface } from "node:readline";
 
 const library = await import(process.argv[2]);
-const { sm2, sm3 } = library.default ?? library;
+const { sm2, sm3, sm4 } = library.default ?? library;
 const bytes = (hex) => Uint8Array.from(Buffer.from(hex, "hex"));
 // sm-crypto takes arrays of numbers, sm-crypto-v2 takes Uint8Array.
 const given = process.argv[2] === "sm-crypto" ? (hex) => Array.from(bytes(hex)) : bytes;
@@ -13,6 +13,15 @@ const methods = {
   generate: () => sm2.generateKeyPairHex(),
   sign: ({ message, privateKey, publicKey, id, der }) => sm2.doSignature(given(message), privateKey, { hash: true, der, publicKey: "04" + publicKey, userId: id }),
   verify: ({ message, publicKey, id, signature, der }) => sm2.doVerifySignature(given(message), signature, "04" + publicKey, { hash: true, der, userId: id }),
+  seal({ key, nonce, context, plain }) {
+    const { output, tag } = sm4.encrypt(bytes(plain), bytes(key), { mode: "gcm", iv: bytes(nonce), associatedData: bytes(context), output: "array", outputTag: true });
+    return Buffer.concat([output, tag]).toString("hex");
+  },
+  open({ key, nonce, context, sealed }) {
+    const all = bytes(sealed);
+    const options = { mode: "gcm", iv: bytes(nonce), associatedData: bytes(context), output: "array", tag: all.slice(-16) };
+    return Buffer.from(sm4.decrypt(all.slice(0, -16), bytes(key), options)).toString("hex");
+  },
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
