@@ -13,6 +13,7 @@ import (
 
 	"github.com/jialing-chain/jialing/internal/node"
 	"github.com/jialing-chain/jialing/internal/pki"
+	"github.com/jialing-chain/jialing/internal/serve/audit"
 )
 
 type rescueFlags struct {
@@ -29,7 +30,7 @@ func (c *cli) nodeRescue() *cobra.Command {
 no node lets another in and nobody could vote for new roots. Every operator decides for the own node; docs/certificates.md has the steps.
 
 It writes a file that the node's own key signs. A node that runs takes it within a second; it ends by itself, at the latest after 7 days, and the doctor
-warns while it lasts.`,
+warns while it lasts. Beginning and end are in the node's audit log (jialing audit show).`,
 		Example: `  jialing node rescue --dir node1 --until 48h --days 30 --reason "all certificates expired over the holidays"
   jialing node rescue --dir node1 --end`,
 		RunE: func(*cobra.Command, []string) error {
@@ -106,18 +107,24 @@ func (c *cli) endRescue(f *rescueFlags) error {
 	return c.auditRescue(f.dir, "rescue ends", "by its operator")
 }
 
-// rescueLog is where a node's folder keeps that a rescue was begun and ended.
-const rescueLog = "rescue.log"
-
-// auditRescue notes, durably and before it takes effect, what was done.
+// auditRescue puts on record, before it takes effect, what is done to the folder of a node that does not run. One that runs does so itself when it sees the
+// file, and takes no rescue that it cannot record.
 func (c *cli) auditRescue(dir, what, why string) error {
-	file, err := os.OpenFile(filepath.Join(dir, rescueLog), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	cfg, err := node.LoadConfig(dir)
 	if err != nil {
-		return fmt.Errorf("note the rescue: %w", err)
+		return err
 	}
-	_, err = fmt.Fprintf(file, "%s %s: %s\n", time.Now().UTC().Format(time.RFC3339), what, why)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("note the rescue: %w", err)
+	g, err := node.LoadGenesis(dir)
+	if err != nil {
+		return err
+	}
+	suite, err := node.SuiteByName(g.Suite)
+	if err != nil {
+		return err
+	}
+	err = audit.Append(cfg.AuditFolder(), suite, audit.Entry{Who: "command line", Action: what, Result: why})
+	if err != nil && !errors.Is(err, audit.ErrInUse) {
+		return fmt.Errorf("put the rescue on record: %w", err)
 	}
 	return nil
 }

@@ -55,6 +55,8 @@ type admission struct {
 	ruling  func(chain.Peer) bool
 	settled func() bool
 	log     *slog.Logger
+	// record puts on record that a rescue begins or ends; what is not on record is not done.
+	record  func(who, action, result string) error
 	refused *prometheus.CounterVec
 	// file is the certificate's, grace the rescue's; both may be absent.
 	file, rescue string
@@ -90,7 +92,7 @@ func (n *Node) newAdmission(p *pipeline, registry *prometheus.Registry) error {
 		return err
 	}
 	a := &admission{suite: n.suite, public: n.key.Public(), genesis: n.genesis.ID(n.suite), orgs: orgs, network: network, now: n.now,
-		ruling: func(peer chain.Peer) bool { return p.members.id(peer) != 0 }, settled: p.settled, log: n.log,
+		ruling: func(peer chain.Peer) bool { return p.members.id(peer) != 0 }, settled: p.settled, log: n.log, record: n.Record,
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "jialing_admission_refused_total",
 			Help: "Certificates of peers that were not accepted, by reason."}, []string{"reason"}),
 		file: n.cfg.CertificatePath(), rescue: filepath.Join(n.cfg.Dir, RescueFile), changed: make(chan struct{}, 1), admitted: make(map[chain.Peer]admitted)}
@@ -309,22 +311,40 @@ func (a *admission) readFiles() (certificate, rescue bool) {
 		a.mu.Unlock()
 	}
 	if b, changed, err := leave.read(a.rescue, pki.MaxGraceFile); changed {
-		rescue = true
-		var grace *pki.Grace
-		if err == nil {
-			grace, err = pki.OpenGrace(b, a.genesis, a.public)
-		}
-		switch {
-		case err == nil:
-			a.log.Warn("a rescue is in force: expired certificates are taken", "until", grace.Until, "days", grace.Days, "reason", grace.Reason)
-		case !errors.Is(err, os.ErrNotExist):
-			a.log.Error("the rescue file does not count", "err", err)
-		}
-		a.mu.Lock()
-		a.rescueFile, a.grace = leave, grace
-		a.mu.Unlock()
+		rescue = a.takeRescue(leave, b, err)
 	}
 	return certificate, rescue
+}
+
+// takeRescue takes over what the rescue file says now, and tells whether anything has changed. What cannot be recorded is tried again at the next look.
+func (a *admission) takeRescue(file watchedFile, b []byte, err error) bool {
+	var grace *pki.Grace
+	if err == nil {
+		grace, err = pki.OpenGrace(b, a.genesis, a.public)
+	}
+	a.mu.Lock()
+	before := a.grace
+	a.mu.Unlock()
+	action, detail := "", ""
+	switch {
+	case err == nil:
+		action, detail = "rescue begins", fmt.Sprintf("certificates expired at most %d days ago are taken until %s: %s", grace.Days, grace.Until.Format(time.RFC3339), grace.Reason)
+	case !errors.Is(err, os.ErrNotExist):
+		action, detail = "rescue refused", err.Error()
+	case before != nil:
+		action, detail = "rescue ends", "its file is gone"
+	}
+	if action != "" {
+		if err := a.record("command line", action, detail); err != nil && grace != nil {
+			a.log.Error("no rescue: it cannot be put on record", "err", err)
+			return false
+		}
+		a.log.Warn(action, "detail", detail)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.rescueFile, a.grace = file, grace
+	return grace != before
 }
 
 // problem says why the others would not let this node in; nil when they do.
