@@ -146,10 +146,10 @@ func (v encryptionView) text(w io.Writer) {
 		fmt.Fprintf(w, "ledger\tin plain text\n")
 		return
 	}
-	fmt.Fprintf(w, "ledger\tencrypted, key %d\nfiles\t%s\n", v.Key, formatBytes(uint64(v.Bytes)))
+	fmt.Fprintf(w, "ledger\tencrypted, key %d\n", v.Key)
 	switch {
 	case v.OldFiles > 0:
-		fmt.Fprintf(w, "to seal\t%s in %d files\n", formatBytes(uint64(v.OldBytes)), v.OldFiles)
+		fmt.Fprintf(w, "to seal\t%s in %d files, of %s\n", formatBytes(uint64(v.OldBytes)), v.OldFiles, formatBytes(uint64(v.Bytes)))
 	case v.Pending:
 		fmt.Fprintf(w, "to seal\tthe transactions that wait: the node does that, and drops the old keys, when it starts\n")
 	default:

@@ -34,6 +34,8 @@ type FS struct {
 	// rewriting is the file that is being sealed anew; gone tells that it has been removed or replaced meanwhile.
 	rewriting string
 	gone      bool
+	// progress is what Rewrite still has to do; nil while it does not work.
+	progress *Usage
 	// ending is closed and replaced when a writer closes.
 	ending chan struct{}
 }

@@ -23,7 +23,7 @@ type Usage struct {
 	// OldFiles and OldBytes are sealed with another key than the active one, or not at all.
 	OldFiles int
 	OldBytes int64
-	// Bytes are those of all files that are or will be sealed.
+	// Bytes are those of all files that are or will be sealed. Files are only looked at while a re-keying is pending; else the last three are 0.
 	Bytes int64
 }
 
@@ -40,11 +40,28 @@ type oldFile struct {
 	size int64
 }
 
-// Usage reads the headers of the folder's files while a re-keying is pending; when none is, it knows.
+// Usage reads the headers of the folder's files where a re-keying is pending and nobody works on it; else it knows.
 func (v *FS) Usage() (Usage, error) {
+	v.mu.Lock()
+	if p := v.progress; p != nil {
+		u := *p
+		v.mu.Unlock()
+		return u, nil
+	}
+	v.mu.Unlock()
 	u, _, err := v.survey()
 	return u, err
 }
+
+// sealed notes that so much less is to be done. A re-keying that ends leaves nothing: the next question looks for itself.
+func (v *FS) sealed(size int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.progress.OldFiles--
+	v.progress.OldBytes -= size
+}
+
+func (v *FS) setProgress(u *Usage) { v.mu.Lock(); defer v.mu.Unlock(); v.progress = u }
 
 func (v *FS) survey() (Usage, []oldFile, error) {
 	v.mu.Lock()
@@ -54,6 +71,9 @@ func (v *FS) survey() (Usage, []oldFile, error) {
 	}
 	v.mu.Unlock()
 	slices.Sort(u.Keys)
+	if !u.Pending() {
+		return u, nil, nil
+	}
 	names, err := v.List(v.dir)
 	if err != nil {
 		return u, nil, fmt.Errorf("list folder: %w", err)
@@ -65,7 +85,7 @@ func (v *FS) survey() (Usage, []oldFile, error) {
 		if isClear(name) || strings.HasSuffix(base, rewriteSuffix) {
 			continue
 		}
-		size, isOld, err := v.look(name, u.Pending(), u.Active)
+		size, isOld, err := v.look(name, u.Active)
 		if err != nil {
 			return u, nil, err
 		}
@@ -79,8 +99,8 @@ func (v *FS) survey() (Usage, []oldFile, error) {
 	return u, old, nil
 }
 
-// look tells a file's size and, if asked, whether its key is another than active. A file that is gone is none.
-func (v *FS) look(name string, ask bool, active uint32) (size int64, old bool, err error) {
+// look tells a file's size and whether its key is another than active. A file that is gone is none.
+func (v *FS) look(name string, active uint32) (size int64, old bool, err error) {
 	info, err := v.FS.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
@@ -88,7 +108,7 @@ func (v *FS) look(name string, ask bool, active uint32) (size int64, old bool, e
 	if err != nil {
 		return 0, false, fmt.Errorf("stat %s: %w", name, err)
 	}
-	if !ask || info.Size() == 0 || info.IsDir() {
+	if info.Size() == 0 || info.IsDir() {
 		return info.Size(), false, nil
 	}
 	f, err := v.FS.Open(name)
@@ -138,14 +158,16 @@ func (v *FS) keep(next *ring) error {
 // Rewrite seals every file anew that is under another key than the active one, or none, and returns when there are no such files. It can be ended at any time and begun again.
 // A file that cannot be read and is an orphan, which the database refers to no longer or not yet, is what a crash left of it, and is removed.
 func (v *FS) Rewrite(ctx context.Context, pace Pace, orphan func(base string) (bool, error)) error {
+	defer v.setProgress(nil)
 	for {
 		v.mu.Lock()
 		ending, busy := v.ending, v.oldWriters()
 		v.mu.Unlock()
-		_, old, err := v.survey()
+		u, old, err := v.survey()
 		if err != nil {
 			return err
 		}
+		v.setProgress(&u)
 		done := 0
 		for _, f := range old {
 			ok, err := v.rewrite(ctx, f.name, pace)
@@ -157,6 +179,7 @@ func (v *FS) Rewrite(ctx context.Context, pace Pace, orphan func(base string) (b
 			}
 			if ok {
 				done++
+				v.sealed(f.size)
 			}
 		}
 		if len(old) == 0 && busy == 0 {
@@ -358,79 +381,4 @@ func (v *FS) DropOldKeys() error {
 		return err
 	}
 	return v.keep(next)
-}
-
-// finish closes a log durably, with its end mark.
-func (w *logWriter) finish() error {
-	defer w.fs.ended(w)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err == nil && w.header != nil {
-		_, w.err = w.inner.Write(w.header.sealRecord(w.out[:0], record{endMark, w.number, w.synced}, nil))
-	}
-	if w.err == nil {
-		w.err = w.inner.Sync()
-	}
-	err := errors.Join(w.err, w.inner.Close())
-	if w.err == nil {
-		w.err = errors.New("vault: the file is closed")
-	}
-	return err
-}
-
-// rekey seals an open log anew while its writer waits. The store turns to a new log before, so what is left is short: the manifest, some MiB.
-func (w *logWriter) rekey(ctx context.Context, pace Pace) (bool, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err != nil || w.header == nil {
-		return false, nil // about to be closed, or to begin: what it leaves is judged as a file
-	}
-	next := &logWriter{fs: w.fs, name: w.name}
-	if err := pace(ctx, 0); err != nil {
-		return false, err
-	}
-	if err := w.copyInto(ctx, next); err != nil {
-		w.fs.ended(next)
-		return false, err
-	}
-	w.fs.mu.Lock()
-	w.fs.writers[w] = written{w.name, next.header.keyID}
-	delete(w.fs.writers, next)
-	w.fs.mu.Unlock()
-	old := w.inner
-	w.inner, w.header, w.number, w.synced = next.inner, next.header, next.number, next.synced
-	if err := syncDir(w.fs.FS, w.fs.dir); err != nil {
-		w.err = err // after a crash the name might mean the old file, which lacks what would be written from here on
-		return false, err
-	}
-	return true, old.Close()
-}
-
-// copyInto makes next the writer of a durable copy under w's name. The caller holds w.mu.
-func (w *logWriter) copyInto(ctx context.Context, next *logWriter) (err error) {
-	v, tmp := w.fs, w.name+rewriteSuffix
-	src, err := v.Open(w.name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, src.Close()) }()
-	if next.inner, err = v.FS.Create(tmp, "pebble-wal"); err != nil {
-		return err
-	}
-	err = copyPaced(ctx, next, src, func(context.Context, int) error { return nil })
-	if r, ok := src.(*logReader); err == nil && (!ok || r.number != w.number) {
-		err = fmt.Errorf("%s: %w: its writer wrote %d records, they cannot all be read", w.name, ErrAltered, w.number)
-	}
-	if err == nil {
-		err = next.Sync()
-	}
-	if err == nil {
-		v.mu.Lock()
-		err = v.FS.Rename(tmp, w.name)
-		v.mu.Unlock()
-	}
-	if err != nil {
-		return errors.Join(err, next.inner.Close(), v.FS.Remove(tmp))
-	}
-	return nil
 }
