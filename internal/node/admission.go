@@ -206,6 +206,16 @@ func (a *admission) Admit(peer chain.Peer, certificates [][]byte) error {
 	return nil
 }
 
+// usable says why the node is of no use to clients, as /readyz does: it takes no transactions, or would take them and the others do not let it in.
+func (n *Node) usable(p *pipeline) func() error {
+	return func() error {
+		if err := n.Problem(); err != nil || p.admission == nil {
+			return err
+		}
+		return p.admission.problem()
+	}
+}
+
 // heard tells whether a peer's certificate lets it speak as a validator.
 func (a *admission) heard(peer chain.Peer) bool {
 	a.mu.Lock()

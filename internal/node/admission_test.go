@@ -229,6 +229,7 @@ func TestOrganisationsAdmitNodes(t *testing.T) {
 		stranger := w.add("stranger")
 		w.start(stranger)
 		require.Contains(t, stranger.status().Problem, "the node shows no certificate")
+		require.ErrorContains(t, stranger.node.usable(stranger.pipeline())(), "the node shows no certificate")
 		w.eventually("the refusal", func() bool {
 			return strings.Contains(stranger.sees(founders[0]).LastError, "its certificate is not accepted: the node shows no certificate")
 		})
@@ -238,6 +239,7 @@ func TestOrganisationsAdmitNodes(t *testing.T) {
 		w.pay(founders[1], append(founders, stranger)...)
 		require.Empty(t, stranger.status().Problem)
 		require.Equal(t, "full", stranger.status().Role)
+		require.NoError(t, stranger.node.usable(stranger.pipeline())())
 		// The organisation's admin revokes it: every node disconnects it at once.
 		w.call(w.orgs[1].admin, founders[0], founders, "revoke", "Bank B", []*big.Int{serial})
 		w.eventually("the disconnection", func() bool {

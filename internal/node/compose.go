@@ -41,7 +41,7 @@ func (n *Node) compose(st *store.Store) (*pipeline, *serve.Server, error) {
 		return p, nil, nil
 	}
 	cfg, access := n.cfg.serveConfig()
-	server, err := serve.New(cfg, serve.Backend{Services: p.serve.Services(), Sender: p.serve, Feeds: p.serve, Ready: n.Problem, Methods: eth.Methods(),
+	server, err := serve.New(cfg, serve.Backend{Services: p.serve.Services(), Sender: p.serve, Feeds: p.serve, Ready: n.usable(p), Methods: eth.Methods(),
 		Access: access, Suite: n.suite, Audit: n.auditor(), Registry: registry, Log: n.log})
 	return p, server, err
 }
