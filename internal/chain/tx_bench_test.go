@@ -88,7 +88,9 @@ func testKey(i byte) *ecdsa.PrivateKey {
 
 // BenchmarkDecodeVerifySM2 is the yardstick of kind SM2, with senders that are seen the first time, and with one that sends all the time.
 func BenchmarkDecodeVerifySM2(b *testing.B) {
-	b.Run("strangers", func(b *testing.B) { benchmarkSM2(b, 256, func() *chain.Verifier { return chain.NewVerifier(bothKinds()) }) })
+	b.Run("strangers", func(b *testing.B) {
+		benchmarkSM2(b, 256, func() *chain.Verifier { return chain.NewVerifier(bothKinds()) })
+	})
 	v := chain.NewVerifier(bothKinds())
 	b.Run("busy", func(b *testing.B) { benchmarkSM2(b, 1, func() *chain.Verifier { return v }) })
 }
