@@ -31,8 +31,9 @@ type Client struct {
 }
 
 // Dial connects to http://, https://, ws:// or wss:// and asks for the chain id. Over WebSocket, receipts are awaited by subscription and
-// SubscribeHeads works; over HTTP, by polling. ctx bounds the dialling only.
-func Dial(ctx context.Context, rawURL string) (*Client, error) {
+// SubscribeHeads works; over HTTP, by polling. ctx bounds the dialling only. opts bring what a node asks of its callers: a token
+// (rpc.WithHeader("Authorization", "Bearer "+token)), or TLS settings (rpc.WithHTTPClient, rpc.WithWebsocketDialer).
+func Dial(ctx context.Context, rawURL string, opts ...rpc.ClientOption) (*Client, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("dial: %q is no URL like http://127.0.0.1:8545", rawURL)
@@ -42,7 +43,7 @@ func Dial(ctx context.Context, rawURL string) (*Client, error) {
 	default:
 		return nil, fmt.Errorf("dial: scheme %q is unknown, use http, https, ws or wss", u.Scheme)
 	}
-	conn, err := rpc.DialContext(ctx, rawURL)
+	conn, err := rpc.DialOptions(ctx, rawURL, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w: %w", rawURL, ErrUnreachable, err)
 	}

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/node"
 )
@@ -118,7 +117,7 @@ func (f *facts) readHeads(ctx context.Context) map[string]string {
 func blockHash(ctx context.Context, url string, height uint64) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	conn, err := client.Dial(ctx, url)
+	conn, err := connect(ctx, url)
 	if err != nil {
 		return "", err
 	}
@@ -139,7 +138,7 @@ func (f *facts) readFees(ctx context.Context) {
 		}
 		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 		defer cancel()
-		conn, err := client.Dial(ctx, n.url)
+		conn, err := connect(ctx, n.url)
 		if err != nil {
 			return
 		}

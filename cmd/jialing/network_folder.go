@@ -131,7 +131,12 @@ func chosen(all []*nodeFolder, args []string) ([]*nodeFolder, error) {
 }
 
 // rpcURL is where the node answers on this machine.
-func (n *nodeFolder) rpcURL() string { return "http://" + reachable(n.cfg.Serve.Addr) }
+func (n *nodeFolder) rpcURL() string {
+	if n.cfg.Serve.TLS.Enabled() {
+		return "https://" + reachable(n.cfg.Serve.Addr)
+	}
+	return "http://" + reachable(n.cfg.Serve.Addr)
+}
 
 // elsewhere names the host that the node is meant for when that is another machine, and is "" otherwise.
 func (n *nodeFolder) elsewhere() string {

@@ -14,7 +14,6 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/rpc"
 
-	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 )
@@ -166,7 +165,7 @@ func probe(ctx context.Context, url string) *answer {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	a := &answer{url: url}
-	conn, err := client.Dial(ctx, url)
+	conn, err := connect(ctx, url)
 	if err != nil {
 		a.err = err
 		return a

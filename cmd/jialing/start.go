@@ -6,12 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"time"
+	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/spf13/cobra"
 
-	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/node"
 )
 
@@ -91,7 +90,7 @@ func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) erro
 		return err
 	case <-n.Ready():
 	}
-	if err := c.printStart(ctx, n, pprof); err != nil {
+	if err := c.printStart(n, cfg.Serve.TLS.Enabled(), pprof); err != nil {
 		cancel()
 		<-ended
 		return err
@@ -103,28 +102,15 @@ func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) erro
 	return err
 }
 
-// summaryTimeout bounds the questions that the summary asks of the node itself.
-const summaryTimeout = 10 * time.Second
-
-func (c *cli) printStart(ctx context.Context, n *node.Node, pprof string) error {
-	ctx, cancel := context.WithTimeout(ctx, summaryTimeout)
-	defer cancel()
+func (c *cli) printStart(n *node.Node, secure bool, pprof string) error {
 	g := n.Genesis()
 	v := startView{Name: g.Name, ChainID: g.ChainID, HTTP: "http://" + reachable(n.HTTPAddr()), WebSocket: "ws://" + reachable(n.WebSocketAddr()), Pprof: pprof}
-	conn, err := client.Dial(ctx, v.HTTP)
-	if err != nil {
-		return err
+	if secure {
+		v.HTTP, v.WebSocket = strings.Replace(v.HTTP, "http", "https", 1), strings.Replace(v.WebSocket, "ws", "wss", 1)
 	}
-	defer conn.Close()
-	head, err := conn.Head(ctx)
-	if err != nil {
-		return err
+	if head, final := n.Heads(); head != nil {
+		v.Head, v.HeadHash, v.Finalized = head.Number.Uint64(), head.Hash(), final
 	}
-	final, err := conn.Finalized(ctx)
-	if err != nil {
-		return err
-	}
-	v.Head, v.HeadHash, v.Finalized = head.Number.Uint64(), head.Hash(), final.Number.Uint64()
 	return c.print(v, func(w io.Writer) {
 		fmt.Fprintf(w, "%s\tchain id %d, serving\n", v.Name, v.ChainID)
 		fmt.Fprintf(w, "HTTP\t%s\nWebSocket\t%s\n", v.HTTP, v.WebSocket)

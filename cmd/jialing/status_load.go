@@ -39,7 +39,12 @@ func readLoad(ctx context.Context, rpcURL string) (*load, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read metrics: %w", err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	credentials, err := readCredentials(rpcURL)
+	if err != nil {
+		return nil, err
+	}
+	credentials.authorize(request.Header)
+	response, err := credentials.transport().Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("read metrics: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 
+	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/serve"
 	"github.com/jialing-chain/jialing/internal/serve/audit"
@@ -122,3 +123,14 @@ func (a administration) ReloadAccess() (serve.AccessStatus, error) {
 
 // serving is the server of the run under way; nil without ports.
 func (n *Node) serving() *serve.Server { n.mu.Lock(); defer n.mu.Unlock(); return n.server }
+
+// Heads are the last durable block and the last finalized height; nil while the pipeline does not run.
+func (n *Node) Heads() (head *chain.Header, finalized uint64) {
+	n.mu.Lock()
+	p := n.running
+	n.mu.Unlock()
+	if p == nil {
+		return nil, 0
+	}
+	return p.store.Head(), p.attest.Finalized()
+}

@@ -102,8 +102,8 @@ type caller struct {
 	kind  kind
 	name  string // for the audit log and sentences
 	roles Roles
-	// token is the proof that it came with; for byToken alone.
-	token presented
+	// token is what it came with; for byToken alone.
+	token *Token
 	// until is when the certificate ends; for byCertificate alone.
 	until time.Time
 	key   limitKey
@@ -179,7 +179,7 @@ func (a *access) bearer(header []string) (*caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &caller{kind: byToken, name: "token " + t.Name, roles: t.roles, token: p, key: limitKey{name: "t" + t.ID}, free: a.cfg.Rate == 0}, nil
+	return &caller{kind: byToken, name: t.who, roles: t.roles, token: t, key: t.key, free: a.cfg.Rate == 0}, nil
 }
 
 // certified maps a certificate that TLS has verified. One that no entry fits is known by name, and may what everybody may.
@@ -208,8 +208,7 @@ func (a *access) certified(cert *x509.Certificate, addr netip.Addr) (*caller, er
 func (a *access) still(c *caller) error {
 	switch c.kind {
 	case byToken:
-		_, err := a.tokens.check(c.token, a.now())
-		return err
+		return a.tokens.still(c.token, a.now())
 	case byCertificate:
 		if a.now().After(c.until) {
 			return &errUnauthorized{"expired", "the client certificate has expired: connect again with a renewed one"}

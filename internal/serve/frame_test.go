@@ -158,3 +158,46 @@ func BenchmarkSends(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/tx")
 }
+
+// FuzzCalledIsWhatRPCCalls holds the name by which a call is judged to the one that go-ethereum's rpc reads.
+func FuzzCalledIsWhatRPCCalls(f *testing.F) {
+	for _, seed := range []string{
+		`{"method":"a","params":[]}`, `{"method":"a","Method":"b"}`, `{"m\u0065thod":"b"}`, `{"method":"\u0061"}`, `{"method":null,"method":"b"}`, `[{"method":"a"},{"METHOD":"b"},3]`,
+		`{"method":"a","method":5}`, `{"x":{"method":"c"},"method":"a"}`, `{"id":"}","method":"a"}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if !json.Valid(b) {
+			return // rpc runs nothing of it
+		}
+		type message struct {
+			Version string          `json:"jsonrpc,omitempty"`
+			ID      json.RawMessage `json:"id,omitempty"`
+			Method  string          `json:"method,omitempty"`
+			Params  json.RawMessage `json:"params,omitempty"`
+		}
+		got := scanFrame(b, 1000)
+		if got.tooMany {
+			return
+		}
+		var want []string
+		if got.batch {
+			var items []json.RawMessage
+			require.NoError(t, json.Unmarshal(b, &items))
+			for _, raw := range items {
+				var m message
+				_ = json.Unmarshal(raw, &m)
+				want = append(want, m.Method)
+			}
+		} else {
+			var m message
+			_ = json.Unmarshal(b, &m)
+			want = append(want, m.Method)
+		}
+		require.Len(t, got.items, len(want))
+		for i := range want {
+			require.Equal(t, want[i], got.items[i].called())
+		}
+	})
+}

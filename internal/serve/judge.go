@@ -173,6 +173,22 @@ func (s *Server) recorded(ctx context.Context, c *caller, r *http.Request, it *i
 	return out
 }
 
+// recordTokens puts on record what has changed in the tokens file. That it cannot be keeps no revoked token valid.
+func (s *Server) recordTokens(what string) {
+	if s.backend.Audit == nil {
+		return
+	}
+	seq, err := s.backend.Audit.Begin("node", "tokens read again", []byte(what))
+	if err == nil {
+		err = s.backend.Audit.End(seq, "node", "tokens read again", "")
+	}
+	if err != nil {
+		s.log.Error("a change of the tokens is not in the audit log", "err", err)
+		return
+	}
+	s.metrics.audited.Add(2)
+}
+
 // callParams are the parameters without white space; nil for none.
 func callParams(raw []byte) []byte {
 	var m struct {

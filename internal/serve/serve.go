@@ -109,6 +109,7 @@ func New(cfg Config, b Backend) (*Server, error) {
 	if s.access, err = newAccess(b.Access, b.Suite, b.Log); err != nil {
 		return nil, err
 	}
+	s.access.tokens.changed = s.recordTokens
 	if s.tls, err = newTLS(cfg.TLS, b.Log); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -49,6 +50,9 @@ type Token struct {
 	Revoked *time.Time `json:"revoked,omitempty"`
 
 	roles Roles
+	// who and key are the caller's that shows it.
+	who string
+	key limitKey
 }
 
 // presented is a token that somebody shows.
@@ -250,7 +254,9 @@ type tokenFile struct {
 	path   string
 	suite  crypto.Suite
 	log    *slog.Logger
-	tokens atomic.Pointer[map[string]Token]
+	tokens atomic.Pointer[map[string]*Token]
+	// changed, if not nil, hears in words what reading the file again has changed.
+	changed func(what string)
 
 	mu    sync.Mutex // guards watch, and reading
 	watch watch
@@ -267,9 +273,10 @@ func (f *tokenFile) read() error {
 	if err != nil {
 		return err
 	}
-	tokens := make(map[string]Token, len(list))
+	tokens := make(map[string]*Token, len(list))
 	for _, t := range list {
-		tokens[t.ID] = t
+		t.who, t.key = "token "+t.Name, limitKey{name: "t" + t.ID}
+		tokens[t.ID] = &t
 	}
 	f.tokens.Store(&tokens)
 	return nil
@@ -285,28 +292,79 @@ func (f *tokenFile) refresh(now time.Time, force bool) error {
 	if !f.watch.changed(now) && !force {
 		return nil
 	}
+	before := *f.tokens.Load()
 	if err := f.read(); err != nil {
 		f.watch.failures.Add(1)
 		f.log.Warn("the tokens file has changed and cannot be read; the tokens stay as they were", "err", err)
 		return err
 	}
+	if what := tokenChanges(before, *f.tokens.Load()); what != "" && f.changed != nil {
+		f.changed(what)
+	}
 	return nil
 }
 
-// check finds the token that p is; the error is an *errUnauthorized. How long it takes tells nothing of the secret.
+// tokenChanges tells which tokens came, were revoked or went; "" for none.
+func tokenChanges(before, after map[string]*Token) string {
+	var out []string
+	for id, t := range after {
+		switch old, ok := before[id]; {
+		case !ok:
+			out = append(out, "issued "+t.Name+" ("+id+"): "+strings.Join(t.Roles, ","))
+		case old.Revoked == nil && t.Revoked != nil:
+			out = append(out, "revoked "+t.Name+" ("+id+")")
+		case old.Hash != t.Hash || old.roles != t.roles || !old.Expires.Equal(t.Expires) || (old.Revoked == nil) != (t.Revoked == nil):
+			out = append(out, "altered "+t.Name+" ("+id+"): "+strings.Join(t.Roles, ","))
+		}
+	}
+	for id, t := range before {
+		if _, ok := after[id]; !ok {
+			out = append(out, "removed "+t.Name+" ("+id+")")
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "; ")
+}
+
+// check finds the token that p is; the error is an *errUnauthorized. How long it takes tells whether there is a token of that id, and nothing of its secret.
 func (f *tokenFile) check(p presented, now time.Time) (*Token, error) {
 	_ = f.refresh(now, false) // it has told the log, and what was stays
-	t, ok := (*f.tokens.Load())[p.id]
-	hash := tokenHash(f.suite, p.text)
-	switch same := subtle.ConstantTimeCompare(hash[:], t.Hash[:]) == 1; {
-	case !ok || !same:
-		return nil, &errUnauthorized{"unknown", "the token is unknown to this node: it was issued for another one, or altered; ask the node's operator for one (jialing rpc token issue)"}
-	case t.Revoked != nil:
-		return nil, &errUnauthorized{"revoked", "the token was revoked on " + t.Revoked.Format(time.RFC3339) + ": ask the node's operator for a new one (jialing rpc token issue)"}
-	case !now.Before(t.Expires):
-		return nil, &errUnauthorized{"expired", "the token expired on " + t.Expires.Format(time.RFC3339) + ": ask the node's operator for a new one (jialing rpc token issue)"}
+	t := (*f.tokens.Load())[p.id]
+	if t == nil {
+		return nil, errUnknownToken
 	}
-	return &t, nil
+	hash := tokenHash(f.suite, p.text)
+	if subtle.ConstantTimeCompare(hash[:], t.Hash[:]) != 1 {
+		return nil, errUnknownToken
+	}
+	return t, t.over(now)
+}
+
+// still tells whether a token that check has found is valid yet, without its text.
+func (f *tokenFile) still(was *Token, now time.Time) error {
+	_ = f.refresh(now, false)
+	t := (*f.tokens.Load())[was.ID]
+	if t == nil || t.Hash != was.Hash {
+		return errUnknownToken
+	}
+	if t.roles != was.roles {
+		return &errUnauthorized{"altered", "the roles of the token have changed: connect again"}
+	}
+	return t.over(now)
+}
+
+var errUnknownToken = &errUnauthorized{"unknown", "the token is unknown to this node: it was issued for another one, or altered; ask the node's operator for one " +
+	"(jialing rpc token issue)"}
+
+// over is why the token is valid no more; nil while it is.
+func (t *Token) over(now time.Time) error {
+	switch {
+	case t.Revoked != nil:
+		return &errUnauthorized{"revoked", "the token was revoked on " + t.Revoked.Format(time.RFC3339) + ": ask the node's operator for a new one (jialing rpc token issue)"}
+	case !now.Before(t.Expires):
+		return &errUnauthorized{"expired", "the token expired on " + t.Expires.Format(time.RFC3339) + ": ask the node's operator for a new one (jialing rpc token issue)"}
+	}
+	return nil
 }
 
 // count is how many tokens are valid.
