@@ -25,6 +25,8 @@ func advice(err error) string {
 		{client.ErrPassphrase, "give the right one at the prompt, in --passphrase-file FILE or in JIALING_PASSPHRASE"},
 		{keys.ErrPassphrase, "give the right one with --passphrase-file FILE, key.passphrase_file in node.toml, JIALING_PASSPHRASE or at the prompt; nobody can restore one that is lost"},
 		{keys.ErrDevice, "docs/keys.md says what a key device needs; nothing was written"},
+		{client.ErrSignerRefused, "whoever runs the signer decides in its --policy file what it signs"},
+		{client.ErrSigner, "check that \"jialing signer serve\" runs there and that this user may open its socket"},
 		{errNoPassphrase, "give it in --passphrase-file FILE, JIALING_PASSPHRASE_FILE or JIALING_PASSPHRASE"},
 		{errFolderExists, "choose another --dir; a network's folder is made anew and nothing is overwritten"},
 		{errPortTaken, "stop that program, or choose other ports with --p2p-port and --http-port"},

@@ -19,6 +19,7 @@ import (
 type txFlags struct {
 	from                 string
 	keyFile, keyKind     string
+	signer               string
 	value, maxFee, tip   string
 	data, abiFile, nonce string
 	gas                  uint64
@@ -36,7 +37,8 @@ func (c *cli) sendFlags(cmd *cobra.Command, f *txFlags) {
 	c.keystoreFlags(cmd)
 	cmd.Flags().StringVar(&f.from, "from", "", "who sends: an ADDRESS of the keystore, or dev:0 … dev:9 on a chain made with --dev")
 	cmd.Flags().StringVar(&f.keyFile, "key-file", "", "file with the sender's private key in hex, instead of --from")
-	cmd.Flags().StringVar(&f.keyKind, "key-kind", client.KindSecp256k1, "kind of the key in --key-file: secp256k1 or sm2")
+	cmd.Flags().StringVar(&f.keyKind, "key-kind", client.KindSecp256k1, "kind of the key in --key-file or of the signer's account: secp256k1 or sm2")
+	cmd.Flags().StringVar(&f.signer, "signer", "", "remote signer that has the key of --from ADDRESS: unix:/path or https://host (see jialing signer serve)")
 	cmd.Flags().StringVar(&f.value, "value", "0", "amount to send: 1.5ether, 20gwei, 7wei")
 	cmd.Flags().Uint64Var(&f.gas, "gas", 0, "gas limit (default: the node's estimate)")
 	cmd.Flags().StringVar(&f.nonce, "nonce", "", "nonce (default: the account's next)")
@@ -136,7 +138,7 @@ func (c *cli) send(ctx context.Context, f *txFlags, tx client.Tx, contract *abi.
 	if err := f.fill(&tx); err != nil {
 		return err
 	}
-	from, err := c.signer(f.from, f.keyFile, f.keyKind)
+	from, err := c.sender(f)
 	if err != nil {
 		return err
 	}
@@ -166,6 +168,25 @@ func (c *cli) send(ctx context.Context, f *txFlags, tx client.Tx, contract *abi.
 		return client.ErrFailed
 	}
 	return nil
+}
+
+// sender is who signs: a remote signer's account, or one that this process opens.
+func (c *cli) sender(f *txFlags) (client.Account, error) {
+	if f.signer == "" {
+		return c.signer(f.from, f.keyFile, f.keyKind)
+	}
+	if f.keyFile != "" {
+		return nil, usagef("--signer and --key-file exclude each other")
+	}
+	address, err := parseAddress(f.from)
+	if err != nil {
+		return nil, err
+	}
+	s, err := client.DialSigner(f.signer)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return s.Account(address, f.keyKind)
 }
 
 func (c *cli) txCall() *cobra.Command {
