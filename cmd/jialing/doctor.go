@@ -197,6 +197,8 @@ type nodeFacts struct {
 	diskKnown bool
 	// taken are the node's addresses on which something listens although the node does not run.
 	taken []string
+	// audit is what is wrong with the audit log; nil for nothing.
+	audit error
 }
 
 // haltFacts is halt.json as people read it.
@@ -255,6 +257,9 @@ func gather(ctx context.Context, dir string, urls []string, watch time.Duration)
 		if n.folder == nil && a.status != nil && a.status.Name != "" {
 			n.name = a.status.Name
 		}
+	}
+	for _, n := range f.nodes {
+		n.audit = auditFault(n)
 	}
 	f.heads = f.readHeads(ctx)
 	f.readFees(ctx)

@@ -17,7 +17,7 @@ var rules = []func(*facts) []finding{
 	ruleHalted, ruleNotRunning, ruleNotAnswering, ruleWrongNode, ruleOneKey, ruleOtherGenesis, ruleDiverged, ruleContradiction, ruleIgnored, ruleNoQuorum, ruleAway, ruleNoPeers,
 	ruleUnreachable, ruleBanned, ruleClock, ruleDisk, rulePool, ruleStuck, ruleExecution, ruleAttestation, ruleNoLeader, ruleLeaderChanges,
 	ruleSlowLeader, ruleBehind, ruleProblem, ruleVersions, ruleGap, ruleFees,
-	ruleCertificate, ruleExpiry, ruleAuthorities, ruleRescue,
+	ruleCertificate, ruleExpiry, ruleAuthorities, ruleRescue, ruleAudit, rulePortCertificate,
 }
 
 // perNode applies a rule to each node.

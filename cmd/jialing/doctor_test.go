@@ -443,6 +443,22 @@ func TestDoctor(t *testing.T) {
 			harm: func(s *sick) { s.baseFee, s.poor = big.NewInt(1e9), []string{"node2", "node3"} },
 			want: []string{"note no_balance"}, cause: "cannot pay for a vote: node2, node3", evidence: "gas costs 1 gwei",
 		},
+		"an altered audit log": {
+			harm: func(s *sick) { s.nodes[1].audit = errAuditHead },
+			want: []string{"error audit"}, cause: "the audit log of node2 is not what the node wrote", evidence: "records are missing at the end", remedy: "jialing audit verify --dir",
+		},
+		"the ports' certificate runs out": {
+			harm: func(s *sick) {
+				s.both(0, func(a *answer) { a.status.Access = ends(a, 20*24*time.Hour) })
+				s.both(1, func(a *answer) { a.status.Access = ends(a, -time.Hour) })
+				s.both(2, func(a *answer) { a.status.Access = ends(a, 100*24*time.Hour) })
+			},
+			want: []string{"error rpc_certificate", "warning rpc_certificate"}, cause: "RPC ports of node2 has expired", remedy: "without a restart",
+		},
+		"a tokens file that cannot be read": {
+			harm: func(s *sick) { s.both(3, func(a *answer) { a.status.Access = &accessStatus{ReloadFailures: 2} }) },
+			want: []string{"warning access_files"}, cause: "node4 could not take a changed token", evidence: "2 failures", remedy: "jl_reloadAccess",
+		},
 		"versions": {
 			harm: func(s *sick) { s.both(2, func(a *answer) { a.status.Version = "v2" }) },
 			want: []string{"note versions"}, evidence: "v1: node1, node2, node4\nv2: node3",
@@ -467,4 +483,10 @@ func TestDoctor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// ends is the access of a node whose certificate ends after so long.
+func ends(a *answer, left time.Duration) *accessStatus {
+	at := a.status.Now + left.Milliseconds()
+	return &accessStatus{TLS: true, Expires: &at}
 }

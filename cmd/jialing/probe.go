@@ -66,6 +66,9 @@ type nodeStatus struct {
 	Unsigned []chain.ValidatorID `json:"unsigned"`
 	// Certificate is nil on a chain that lets everybody in.
 	Certificate *certificateStatus `json:"certificate,omitempty"`
+	// Access and AuditHead are nil where an older node answers.
+	Access    *accessStatus `json:"access,omitempty"`
+	AuditHead *headStatus   `json:"auditHead,omitempty"`
 }
 
 // member is a validator of the ruling set.
