@@ -62,6 +62,16 @@ func SuiteByName(name string) (crypto.Suite, error) {
 	return nil, fmt.Errorf("cryptographic suite %q is unknown, use \"intl\" or \"gm\"", name)
 }
 
+// checkKeys refuses a genesis in which a validator's key is none of its suite: no signature of that validator would ever count.
+func checkKeys(g *chain.Genesis, suite crypto.Suite) error {
+	for i, v := range g.Validators {
+		if _, err := suite.ParsePublicKey(v.PublicKey); err != nil {
+			return fmt.Errorf("%w: validators[%d].publicKey: suite %q: %w", chain.ErrGenesis, i, g.Suite, err)
+		}
+	}
+	return nil
+}
+
 // LoadPublic is the public half of the key of a node's folder. It needs neither passphrase nor device.
 func LoadPublic(dir string, g *chain.Genesis) (crypto.PublicKey, error) {
 	suite, err := SuiteByName(g.Suite)

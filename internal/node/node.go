@@ -64,6 +64,9 @@ func New(cfg Config, version string, log *slog.Logger, opts Options) (*Node, err
 		return nil, err
 	}
 	n.suite = crypto.Remember(suite)
+	if err := checkKeys(g, suite); err != nil {
+		return nil, err
+	}
 	if n.key == nil {
 		if n.key, err = LoadKey(cfg, g); err != nil {
 			return nil, err
