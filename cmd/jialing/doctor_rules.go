@@ -17,7 +17,7 @@ var rules = []func(*facts) []finding{
 	ruleHalted, ruleNotRunning, ruleNotAnswering, ruleWrongNode, ruleOneKey, ruleOtherGenesis, ruleDiverged, ruleContradiction, ruleIgnored, ruleNoQuorum, ruleAway, ruleNoPeers,
 	ruleUnreachable, ruleBanned, ruleClock, ruleDisk, rulePool, ruleStuck, ruleExecution, ruleAttestation, ruleNoLeader, ruleLeaderChanges,
 	ruleSlowLeader, ruleBehind, ruleProblem, ruleVersions, ruleGap, ruleFees,
-	ruleCertificate, ruleExpiry, ruleAuthorities, ruleRescue, ruleAudit, rulePortCertificate,
+	ruleKey, ruleCertificate, ruleExpiry, ruleAuthorities, ruleRescue, ruleAudit, rulePortCertificate,
 }
 
 // perNode applies a rule to each node.
@@ -297,7 +297,7 @@ func waiting(n int) string {
 // ruleProblem passes on what a node says of itself and no other rule explains.
 func ruleProblem(f *facts) []finding {
 	return perAnswer(f, func(n *nodeFacts, s *nodeStatus) *finding {
-		if s.Problem == nil || s.Disk.Free < s.Disk.Reserve {
+		if s.Problem == nil || s.Disk.Free < s.Disk.Reserve || isKeyDeviceProblem(*s.Problem) {
 			return nil
 		}
 		return &finding{broken, "problem", n.name + " takes no transactions", *s.Problem, "See " + n.logPath() + "; most problems of this kind need a restart of the node once their cause is gone."}

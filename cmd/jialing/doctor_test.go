@@ -147,6 +147,23 @@ func TestDoctor(t *testing.T) {
 			want:  []string{"error not_running", "warning away"},
 			cause: "node3 does not run", evidence: "its log ends with: one\npanic: two",
 		},
+		"a key does not open": {
+			harm: func(s *sick) { s.down(2); s.nodes[2].lastWords = "jialing: read node key: wrong passphrase for x (attempt 1 of 1)" },
+			want: []string{"error not_running", "error node_key", "warning away"}, cause: "node3 does not run", evidence: "wrong passphrase for x",
+		},
+		"a stopped node's key did not open once": {
+			harm: func(s *sick) { s.down(2); s.nodes[2].lastWords = "the key device does not work\nstopped" },
+			want: []string{"error not_running", "warning away"},
+		},
+		"a key's device is pulled": {
+			harm: func(s *sick) {
+				s.both(1, func(a *answer) {
+					why := "the node neither votes nor takes transactions: the key device does not work: token gone"
+					a.status.Problem = &why
+				})
+			},
+			want: []string{"error key_device"}, cause: "node2 does not vote", evidence: "token gone", remedy: "Put the device back",
+		},
 		"a node hangs": {
 			harm: func(s *sick) { s.down(1); s.nodes[1].pid = 77 },
 			want: []string{"error not_answering", "warning away"}, cause: "node2 runs (pid 77) but does not answer",

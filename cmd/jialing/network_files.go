@@ -89,6 +89,7 @@ RestartMaxDelaySec=60s
 KillSignal=SIGTERM
 TimeoutStopSec=60s
 LimitNOFILE=65536
+LimitCORE=0
 UMask=0077
 
 NoNewPrivileges=yes
