@@ -10,6 +10,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/serve"
 	"github.com/jialing-chain/jialing/internal/serve/audit"
+	"github.com/jialing-chain/jialing/internal/store"
 )
 
 // AuditFolder is where the node of a folder keeps its audit log.
@@ -42,6 +43,9 @@ func (n *Node) openAudit() error {
 		return nil
 	}
 	l, err := audit.Open(n.cfg.AuditFolder(), n.suite, n.now, n.log)
+	if errors.Is(err, audit.ErrInUse) {
+		return fmt.Errorf("%w: %w", store.ErrLocked, err) // who has the log has the ledger, too
+	}
 	if err != nil {
 		return err
 	}
