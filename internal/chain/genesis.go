@@ -33,6 +33,8 @@ const (
 	Solo EngineKind = "solo"
 	// BFT is four or more validators of whom less than a third may lie or be away.
 	BFT EngineKind = "bft"
+	// Raft is three or more validators of whom less than half may crash or be away, and none lies.
+	Raft EngineKind = "raft"
 )
 
 // Faulty is how many of n validators may fail in any way without harm.
@@ -43,10 +45,14 @@ func (k EngineKind) Faulty(n int) int {
 	return 0
 }
 
-// Quorum is how many of n validators must sign for a certificate: any two quorums share an honest validator. 1 for solo, ⌈(n+f+1)/2⌉ for bft.
+// Quorum is how many of n validators must sign for a certificate: any two quorums share an honest validator. 1 for solo, ⌈(n+f+1)/2⌉ for bft, a
+// majority for raft.
 func (k EngineKind) Quorum(n int) int {
-	if k == BFT {
+	switch k {
+	case BFT:
 		return (n + k.Faulty(n) + 2) / 2
+	case Raft:
+		return n/2 + 1
 	}
 	return 1
 }
@@ -110,6 +116,8 @@ type Consensus struct {
 	HeartbeatMillis int `json:"heartbeatMillis"`
 	// BFT stands where Engine is "bft".
 	BFT *BFTParams `json:"bft,omitempty"`
+	// Raft stands where Engine is "raft".
+	Raft *RaftParams `json:"raft,omitempty"`
 }
 
 // BFTParams are the times after which validators lose patience with a leader, in milliseconds.
@@ -126,6 +134,16 @@ type BFTParams struct {
 func DefaultBFTParams() *BFTParams {
 	return &BFTParams{LeaderTimeoutMillis: 1000, RequestTimeoutMillis: 2000, ViewChangeTimeoutMillis: 3000}
 }
+
+// RaftParams are the engine's times in milliseconds.
+type RaftParams struct {
+	// ElectionTimeoutMillis without a word from the leader, and up to twice that, makes a validator stand for election; a quarter of it is the
+	// leader's heartbeat.
+	ElectionTimeoutMillis int `json:"electionTimeoutMillis"`
+}
+
+// DefaultRaftParams fit a network with round trips below 50 ms: a dead leader is replaced within a second.
+func DefaultRaftParams() *RaftParams { return &RaftParams{ElectionTimeoutMillis: 400} }
 
 // GenesisValidator is a founding validator.
 type GenesisValidator struct {

@@ -37,6 +37,9 @@ type Host interface {
 	Build(ctx context.Context, parent *chain.Decision) (*Proposal, error)
 	// Verify checks another node's proposal and waits, bounded, for transactions that are still on their way. The error wraps ErrProposal.
 	Verify(ctx context.Context, p *Proposal) error
+	// Hold waits, bounded, for the transactions of a proposal whose place among the decisions is not known yet, and keeps them across a crash, at the latest
+	// from the engine's next entry in its journal on. The error wraps ErrProposal when they do not come.
+	Hold(ctx context.Context, p *Proposal) error
 	// Deliver makes d durable and hands it on; it waits while the pipeline is full. After an error nothing is handed on and the engine must
 	// stop, except that after ctx ended d may be durable. Delivering the same decision again is harmless. A non-nil set rules from the next height.
 	Deliver(ctx context.Context, d *chain.Decision) (chain.ValidatorSet, error)
@@ -123,6 +126,23 @@ func DecodeProposal(b []byte) (*Proposal, error) {
 		return nil, fmt.Errorf("decode proposal: %d bytes of proof before agreement", len(d.Proof))
 	}
 	return (*Proposal)(d), nil
+}
+
+// VerifySigned checks that d is proposed by one of set and bears that validator's signature on its hash: the proof of engines whose validators do not
+// lie. The error wraps ErrProof.
+func VerifySigned(suite crypto.Suite, genesis crypto.Hash, set chain.ValidatorSet, d *chain.Decision) error {
+	if err := d.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrProof, err)
+	}
+	v := set.Find(d.Proposer)
+	if v == nil {
+		return fmt.Errorf("%w: proposer %d is no validator", ErrProof, d.Proposer)
+	}
+	hash := d.Hash(suite)
+	if err := VerifySig(suite, genesis, v, hash[:], d.Proof); err != nil {
+		return fmt.Errorf("%w: %w", ErrProof, err)
+	}
+	return nil
 }
 
 // SigningMessage is what Host.Sign signs for msg: a domain and the chain (by its genesis header's suite hash) come first, so that no

@@ -116,6 +116,18 @@ func (d *Driver) Verify(ctx context.Context, p *Proposal) error {
 	return d.keep(txs)
 }
 
+// Hold implements Host.
+func (d *Driver) Hold(ctx context.Context, p *Proposal) error {
+	if d.held.find(p.Txs) != nil {
+		return nil
+	}
+	txs, err := d.await(ctx, p)
+	if err != nil {
+		return err
+	}
+	return d.keep(txs)
+}
+
 // keep holds the transactions of a proposal until it is decided, in a crash too where others may decide on it: they count on every validator that has
 // agreed to have them.
 func (d *Driver) keep(txs chain.Txs) error {

@@ -56,6 +56,8 @@ func (h *benchHost) Build(_ context.Context, parent *chain.Decision) (*order.Pro
 	return p, nil
 }
 
+func (h *benchHost) Hold(context.Context, *order.Proposal) error { return nil }
+
 func (h *benchHost) Verify(context.Context, *order.Proposal) error { return nil }
 
 func (h *benchHost) Deliver(_ context.Context, d *chain.Decision) (chain.ValidatorSet, error) {

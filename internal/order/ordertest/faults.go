@@ -69,7 +69,7 @@ func (c *cluster) load(from int, d time.Duration) int {
 func testLeaderStops(t *testing.T, e Engine, takeover time.Duration) {
 	c := newCluster(t, e, nil)
 	c.start()
-	n := c.load(0, 500*time.Millisecond)
+	n := c.load(0, 2*time.Second)
 	leader := c.leading()
 	leader.crash()
 	died, before := time.Now(), c.height()
@@ -254,7 +254,7 @@ func testJournalFailure(t *testing.T, e Engine) {
 func testLeaderAfterLeader(t *testing.T, e Engine) {
 	c := newCluster(t, e, nil)
 	c.start()
-	n := 0
+	n := c.load(0, 2*time.Second) // engines that elect their first leader take a while
 	for range 6 {
 		n = c.load(n, 300*time.Millisecond)
 		leader := c.leading()

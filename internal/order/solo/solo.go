@@ -106,18 +106,7 @@ func (e *Engine) Handle(order.PeerID, []byte) {}
 
 // VerifyDecision implements order.Engine.
 func (e *Engine) VerifyDecision(set chain.ValidatorSet, d *chain.Decision) error {
-	if err := d.Validate(); err != nil {
-		return fmt.Errorf("%w: %w", order.ErrProof, err)
-	}
-	v := set.Find(d.Proposer)
-	if v == nil {
-		return fmt.Errorf("%w: proposer %d is no validator", order.ErrProof, d.Proposer)
-	}
-	hash := d.Hash(e.suite)
-	if err := order.VerifySig(e.suite, e.genesis, v, hash[:], d.Proof); err != nil {
-		return fmt.Errorf("%w: %w", order.ErrProof, err)
-	}
-	return nil
+	return order.VerifySigned(e.suite, e.genesis, set, d)
 }
 
 // Status implements order.Engine.
