@@ -30,7 +30,10 @@ type genesisFile struct {
 		MaxBlockBytes   int    `json:"maxBlockBytes"`
 		BatchMillis     int    `json:"batchMillis"`
 		HeartbeatMillis int    `json:"heartbeatMillis"`
-		BFT             *struct {
+		Raft            *struct {
+			ElectionTimeoutMillis int `json:"electionTimeoutMillis"`
+		} `json:"raft,omitempty"`
+		BFT *struct {
 			LeaderTimeoutMillis     int `json:"leaderTimeoutMillis"`
 			RequestTimeoutMillis    int `json:"requestTimeoutMillis"`
 			ViewChangeTimeoutMillis int `json:"viewChangeTimeoutMillis"`
@@ -97,6 +100,8 @@ func quorum(engine string, validators int) (int, error) {
 	switch {
 	case engine == "solo" && validators == 1:
 		return 1, nil
+	case engine == "raft" && validators >= 3:
+		return validators/2 + 1, nil
 	case engine == "bft" && validators >= 4:
 		faulty := (validators - 1) / 3
 		return (validators + faulty + 2) / 2, nil // ⌈(n+f+1)/2⌉

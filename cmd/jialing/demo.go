@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/jialing-chain/jialing/internal/chain"
 )
 
 type demoFlags struct {
-	dir, httpAddr, document, suite string
-	transfers, senders             int
-	fresh, once, solo              bool
+	dir, httpAddr, document, suite, consensus string
+	transfers, senders                        int
+	fresh, once, solo                         bool
 }
 
 // Bounds of what the demo is asked to do: it signs everything before it sends. A network's demo kills a node while the second half of the transfers is
@@ -63,6 +65,7 @@ offline, alter a byte of the proof and see it refused. Then print what happened 
 	flags.StringVar(&f.httpAddr, "http.addr", "127.0.0.1:8545", "host:port for JSON-RPC of the first node; the next ones count up (port 0 takes free ones)")
 	flags.StringVar(&f.document, "document", "README.md", "file to notarise")
 	flags.StringVar(&f.suite, "suite", defaultSuite, "cryptographic suite of the chain: intl or gm")
+	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "consensus of the network: bft or raft")
 	flags.IntVar(&f.transfers, "transfers", 1000, "token transfers to send")
 	flags.IntVar(&f.senders, "senders", 10, "accounts that send them")
 	flags.BoolVar(&f.fresh, "fresh", false, "replace the folder of an earlier demo")

@@ -52,8 +52,8 @@ func (f *demoFlags) make(c *cli) ([]*client.Secp256k1, []demoFolder, error) {
 
 // makeNetwork does what "jialing network create --dev" does.
 func (f *demoFlags) makeNetwork(c *cli, genesis genesisFlags, ports demoPorts) ([]*client.Secp256k1, []demoFolder, error) {
-	nf := &networkFlags{genesisFlags: genesis, dir: f.dir, validators: len(ports.addrs)}
-	plan, err := planNodes(nf.validators, nil, ports.p2p, ports.http, 0)
+	nf := &networkFlags{genesisFlags: genesis, dir: f.dir, consensus: f.consensus, validators: len(ports.addrs)}
+	plan, err := planNodes(chain.EngineKind(nf.consensus), nf.validators, nil, ports.p2p, ports.http, 0)
 	if err != nil {
 		return nil, nil, err
 	}

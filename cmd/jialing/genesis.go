@@ -109,8 +109,12 @@ func (f *genesisFlags) genesis(engine chain.EngineKind, founders []chain.Genesis
 		Retention:    chain.Retention{StateBlocks: f.keepStates},
 		Alloc:        map[common.Address]chain.GenesisAccount{create2Deployer: {Nonce: 1, Code: create2DeployerCode}},
 	}
-	if engine == chain.BFT {
-		g.Consensus.BFT = chain.DefaultBFTParams()
+	if engine.Networked() {
+		if engine == chain.BFT {
+			g.Consensus.BFT = chain.DefaultBFTParams()
+		} else {
+			g.Consensus.Raft = chain.DefaultRaftParams()
+		}
 		g.Consensus.MaxBlockTxs = maxBFTBlockTxs
 		g.Alloc[govern.Address] = govern.Account(g)
 	}

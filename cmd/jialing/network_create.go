@@ -26,6 +26,7 @@ import (
 type networkFlags struct {
 	genesisFlags
 	dir                       string
+	consensus                 string
 	validators                int
 	hosts                     []string
 	p2pPort, httpPort, wsPort int
@@ -68,7 +69,8 @@ exist.`,
 	}
 	networkDirFlag(cmd, &f.dir)
 	flags := cmd.Flags()
-	flags.IntVar(&f.validators, "validators", minValidators, "how many; n tolerate (n-1)/3 faulty ones")
+	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "bft: less than a third may fail in any way, lies included; raft: less than half may crash, nobody lies")
+	flags.IntVar(&f.validators, "validators", minValidators, "how many, at least 4 for bft and 3 for raft")
 	flags.StringSliceVar(&f.hosts, "hosts", nil, "the hosts that the nodes will run on, one per validator (default: all on this machine's loopback)")
 	flags.IntVar(&f.p2pPort, "p2p-port", defaultP2PPort, "port of a host's first node for the other nodes; the next ones count up")
 	flags.IntVar(&f.httpPort, "http-port", 8545, "port of a host's first node for JSON-RPC (HTTP and WebSocket); the next ones count up")
@@ -94,7 +96,7 @@ type founder struct {
 }
 
 func (c *cli) createNetwork(f *networkFlags) error {
-	plan, err := planNodes(f.validators, f.hosts, f.p2pPort, f.httpPort, f.wsPort)
+	plan, err := planNodes(chain.EngineKind(f.consensus), f.validators, f.hosts, f.p2pPort, f.httpPort, f.wsPort)
 	if err != nil {
 		return err
 	}
@@ -225,7 +227,7 @@ func (f *networkFlags) networkGenesis(founders []founder) (*chain.Genesis, []*cl
 		validators[i] = chain.GenesisValidator{ID: chain.ValidatorID(i + 1), Name: v.name, PublicKey: v.key.Public().Bytes(), Address: v.address,
 			Endpoint: v.endpoint()}
 	}
-	g, dev, err := f.genesis(chain.BFT, validators)
+	g, dev, err := f.genesis(chain.EngineKind(f.consensus), validators)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -312,14 +314,15 @@ func (v *founder) saveAccount(folder, pass string, light bool) error {
 }
 
 type networkView struct {
-	Dir        string      `json:"dir"`
-	Name       string      `json:"name"`
-	ChainID    uint64      `json:"chainId"`
-	Fees       string      `json:"fees"`
-	Genesis    common.Hash `json:"genesis"`
-	Validators []nodeView  `json:"validators"`
-	Quorum     int         `json:"quorum"`
-	Accounts   []devView   `json:"devAccounts,omitempty"`
+	Dir        string           `json:"dir"`
+	Name       string           `json:"name"`
+	ChainID    uint64           `json:"chainId"`
+	Fees       string           `json:"fees"`
+	Genesis    common.Hash      `json:"genesis"`
+	Engine     chain.EngineKind `json:"engine"`
+	Validators []nodeView       `json:"validators"`
+	Quorum     int              `json:"quorum"`
+	Accounts   []devView        `json:"devAccounts,omitempty"`
 }
 
 type nodeView struct {
@@ -336,7 +339,7 @@ func (c *cli) printNetwork(f *networkFlags, g *chain.Genesis, founders []founder
 		return err
 	}
 	n := len(founders)
-	v := networkView{Dir: f.dir, Name: g.Name, ChainID: g.ChainID, Fees: string(g.Fees.Mode), Genesis: trust.Genesis, Quorum: chain.BFT.Quorum(n)}
+	v := networkView{Dir: f.dir, Name: g.Name, ChainID: g.ChainID, Fees: string(g.Fees.Mode), Genesis: trust.Genesis, Quorum: g.Consensus.Engine.Quorum(n), Engine: g.Consensus.Engine}
 	for _, who := range founders {
 		v.Validators = append(v.Validators, nodeView{Name: who.name, Folder: filepath.Join(f.dir, who.name), Account: who.address,
 			Endpoint: who.endpoint(), RPC: "http://" + loopback(who.http)})
@@ -346,7 +349,7 @@ func (c *cli) printNetwork(f *networkFlags, g *chain.Genesis, founders []founder
 	}
 	return c.print(v, func(w io.Writer) {
 		fmt.Fprintf(w, "folder\t%s\nchain\t%s, id %d, fees %s\ngenesis\t%s\n", v.Dir, v.Name, v.ChainID, v.Fees, v.Genesis)
-		fmt.Fprintf(w, "validators\t%d; %d of them decide, %d may fail\n\n", n, v.Quorum, chain.BFT.Faulty(n))
+		fmt.Fprintf(w, "consensus\t%s\nvalidators\t%d; %d of them decide, %s\n\n", v.Engine, n, v.Quorum, mayFail(v.Engine, n))
 		fmt.Fprintf(w, "node\taccount\tother nodes\tJSON-RPC\n")
 		for _, one := range v.Validators {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", one.Name, one.Account, one.Endpoint, one.RPC)

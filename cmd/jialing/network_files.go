@@ -131,12 +131,20 @@ func oneLine(s string) string {
 	}, s), "%", "%%")
 }
 
+// mayFail says how many of n validators may fail, and how.
+func mayFail(engine chain.EngineKind, n int) string {
+	if engine == chain.BFT {
+		return fmt.Sprintf("%d may fail in any way", engine.Faulty(n))
+	}
+	return fmt.Sprintf("%d may be away, none may lie", engine.Away(n))
+}
+
 // networkReadmeText tells an operator what lies here and what goes where.
 func networkReadmeText(g *chain.Genesis, founders []founder) string {
 	n := len(founders)
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\nChain id %d, %d validators. %d of them decide; the chain runs on while at most %d are away or faulty.\n\n", g.Name, g.ChainID, n,
-		chain.BFT.Quorum(n), chain.BFT.Faulty(n))
+	fmt.Fprintf(&b, "# %s\n\nChain id %d, %d validators. %d of them decide; %s.\n\n", g.Name, g.ChainID, n,
+		g.Consensus.Engine.Quorum(n), mayFail(g.Consensus.Engine, n))
 	b.WriteString("| node | host | other nodes connect to | JSON-RPC, on its own machine | validator's account |\n|---|---|---|---|---|\n")
 	for _, v := range founders {
 		fmt.Fprintf(&b, "| %s | %s | %s | http://%s | %s |\n", v.name, v.host, v.endpoint(), loopback(v.http), v.address)
@@ -169,7 +177,7 @@ For each node:
 3. Let the other nodes through the firewall to the port of the third column. JSON-RPC listens on 127.0.0.1 only; node.toml opens it.
 4. Keep the clocks in step (chrony, systemd-timesyncd).
 
-Validators may be started in any order; blocks are made once ` + fmt.Sprint(chain.BFT.Quorum(n)) + ` of them have found each other.
+Validators may be started in any order; blocks are made once ` + fmt.Sprint(g.Consensus.Engine.Quorum(n)) + ` of them have found each other.
 `)
 	return b.String()
 }

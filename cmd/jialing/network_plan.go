@@ -11,11 +11,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/govern"
 )
 
 // minValidators is what tolerates one faulty node; chain.Genesis holds engine bft to it too.
 const minValidators = 4
+
+// minRaftValidators is what tolerates one crashed node.
+const minRaftValidators = 3
 
 // plannedNode is where a node of a network to be made will be.
 type plannedNode struct {
@@ -46,10 +50,14 @@ func (n *plannedNode) p2pAddr() string {
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // planNodes gives every node a name, a host and ports. Nodes of one host count their ports up; a host of its own has the first ones.
-func planNodes(validators int, hosts []string, p2pPort, httpPort, wsPort int) ([]plannedNode, error) {
+func planNodes(engine chain.EngineKind, validators int, hosts []string, p2pPort, httpPort, wsPort int) ([]plannedNode, error) {
 	switch {
-	case validators < minValidators:
+	case engine != chain.BFT && engine != chain.Raft:
+		return nil, usagef("--consensus %q: use bft or raft", engine)
+	case engine == chain.BFT && validators < minValidators:
 		return nil, usagef("--validators %d: bft needs at least %d, which tolerate one faulty node (n tolerate (n-1)/3)", validators, minValidators)
+	case validators < minRaftValidators:
+		return nil, usagef("--validators %d: raft needs at least %d, which tolerate one crashed node (n tolerate (n-1)/2)", validators, minRaftValidators)
 	case validators > govern.MaxMembers:
 		return nil, usagef("--validators %d: at most %d, consensus traffic grows with the square", validators, govern.MaxMembers)
 	case hosts != nil && len(hosts) != validators:

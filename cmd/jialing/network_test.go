@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/jialing-chain/jialing/internal/chain"
 )
 
 func TestPlanNodes(t *testing.T) {
@@ -43,7 +45,7 @@ func TestPlanNodes(t *testing.T) {
 		"everywhere":           {n: 4, hosts: four("a", "b", "c", "::"), p2p: 1, http: 100, wantErr: "must be able to reach it"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := planNodes(tc.n, tc.hosts, tc.p2p, tc.http, tc.ws)
+			got, err := planNodes(chain.BFT, tc.n, tc.hosts, tc.p2p, tc.http, tc.ws)
 			if tc.wantErr != "" {
 				require.ErrorContains(t, err, tc.wantErr)
 				require.ErrorAs(t, err, new(usageError))

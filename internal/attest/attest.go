@@ -74,7 +74,7 @@ type Config struct {
 	// Validators is the set that attests the block of that height; nil when it is not yet known. Safe for concurrent use.
 	Validators func(height uint64) chain.ValidatorSet
 	Quorum     Quorum
-	// Faulty is how many of n validators may lie; nil: those that a quorum does without.
+	// Faulty is how many of n validators may be wrong; nil: those that a quorum does without.
 	Faulty func(n int) int
 	Store  Store
 	// Finalized is the stored finalized height at start.

@@ -37,7 +37,13 @@ const (
 	Raft EngineKind = "raft"
 )
 
-// Faulty is how many of n validators may fail in any way without harm.
+// Networked tells whether the engine is for several validators, who are kept by the chain's own contract.
+func (k EngineKind) Networked() bool { return k == BFT || k == Raft }
+
+// Away is how many of n validators may crash or be unreachable while the chain goes on.
+func (k EngineKind) Away(n int) int { return n - max(k.Quorum(n), 1) }
+
+// Faulty is how many of n validators may fail in any way, lies included, without harm.
 func (k EngineKind) Faulty(n int) int {
 	if k == BFT {
 		return (n - 1) / 3
@@ -143,7 +149,7 @@ type RaftParams struct {
 }
 
 // DefaultRaftParams fit a network with round trips below 50 ms: a dead leader is replaced within a second.
-func DefaultRaftParams() *RaftParams { return &RaftParams{ElectionTimeoutMillis: 400} }
+func DefaultRaftParams() *RaftParams { return &RaftParams{ElectionTimeoutMillis: 300} }
 
 // GenesisValidator is a founding validator.
 type GenesisValidator struct {
@@ -252,8 +258,10 @@ func (g *Genesis) Validate() error {
 func (g *Genesis) validateConsensus(bad func(string, string, ...any) error) error {
 	c := g.Consensus
 	switch {
-	case c.Engine != Solo && c.Engine != BFT:
-		return bad("consensus.engine", "%q is unknown, use \"solo\" or \"bft\"", c.Engine)
+	case c.Engine != Solo && !c.Engine.Networked():
+		return bad("consensus.engine", "%q is unknown, use \"solo\", \"bft\" or \"raft\"", c.Engine)
+	case (c.Engine == Raft) != (c.Raft != nil):
+		return bad("consensus.raft", "must stand there with engine \"raft\" and only with it")
 	case (c.Engine == BFT) != (c.BFT != nil):
 		return bad("consensus.bft", "must stand there with engine \"bft\" and only with it")
 	case c.MaxBlockTxs < 1 || c.MaxBlockTxs > MaxDecisionTxs:
@@ -264,6 +272,9 @@ func (g *Genesis) validateConsensus(bad func(string, string, ...any) error) erro
 		return bad("consensus.batchMillis", "must be 0 to 60000")
 	case c.HeartbeatMillis < 0 || c.HeartbeatMillis > 86_400_000:
 		return bad("consensus.heartbeatMillis", "must be 0 (none) to one day")
+	}
+	if c.Raft != nil && (c.Raft.ElectionTimeoutMillis < 200 || c.Raft.ElectionTimeoutMillis > 600_000) {
+		return bad("consensus.raft.electionTimeoutMillis", "must be 200 to 600000")
 	}
 	if c.BFT == nil {
 		return nil
@@ -304,6 +315,8 @@ func (g *Genesis) validateValidators(bad func(string, string, ...any) error) err
 		return bad("validators", "engine \"solo\" has exactly one, this lists %d", len(g.Validators))
 	case g.Consensus.Engine == BFT && len(g.Validators) < 4:
 		return bad("validators", "engine \"bft\" needs at least 4 to bear one fault, this lists %d", len(g.Validators))
+	case g.Consensus.Engine == Raft && len(g.Validators) < 3:
+		return bad("validators", "engine \"raft\" needs at least 3 to bear one crash, this lists %d", len(g.Validators))
 	case len(g.Validators) > MaxValidators:
 		return bad("validators", "at most %d", MaxValidators)
 	}

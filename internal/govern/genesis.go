@@ -40,14 +40,14 @@ func Account(g *chain.Genesis) chain.GenesisAccount {
 // Check refuses a genesis with engine "bft" whose alloc does not hold exactly Account(g) under Address, or whose validators the contract could
 // not have: its errors wrap chain.ErrGenesis and name the field. With another engine there is nothing to check.
 func Check(g *chain.Genesis) error {
-	if g.Consensus.Engine != chain.BFT {
+	if !g.Consensus.Engine.Networked() {
 		return nil
 	}
 	bad := func(field, format string, args ...any) error {
 		return fmt.Errorf("%w: %s: %s", chain.ErrGenesis, field, fmt.Sprintf(format, args...))
 	}
 	if len(g.Validators) > MaxMembers {
-		return bad("validators", "at most %d with engine \"bft\", this lists %d", MaxMembers, len(g.Validators))
+		return bad("validators", "at most %d with engine %q, this lists %d", MaxMembers, g.Consensus.Engine, len(g.Validators))
 	}
 	accounts := make(map[common.Address]chain.ValidatorID)
 	for i, v := range g.Validators {

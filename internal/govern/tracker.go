@@ -47,7 +47,7 @@ func NewTracker(g *chain.Genesis, suite crypto.Suite, src Source) (*Tracker, err
 	if err != nil {
 		return nil, fmt.Errorf("read validators: %w", err)
 	}
-	t := &Tracker{src: src, suite: suite, fixed: g.Consensus.Engine != chain.BFT, executed: head, newest: newest, hash: newest.Hash(suite),
+	t := &Tracker{src: src, suite: suite, fixed: !g.Consensus.Engine.Networked(), executed: head, newest: newest, hash: newest.Hash(suite),
 		moved: make(chan struct{})}
 	if t.fixed {
 		for i, v := range newest {

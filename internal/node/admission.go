@@ -381,7 +381,7 @@ func (a *admission) problem() error {
 func (p *pipeline) settled() bool {
 	height := p.store.Head().Number.Uint64()
 	set := p.sets.Of(height + 1)
-	needed, heard := chain.BFT.Faulty(len(set))+1, 0
+	needed, heard := p.engine.Status().Engine.Away(len(set))+1, 0
 	for _, s := range p.catchup.States() {
 		if self := p.members.id(s.Peer); self == 0 || time.Since(s.Heard) > heardLately {
 			continue

@@ -18,6 +18,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/govern"
 	"github.com/jialing-chain/jialing/internal/order"
 	"github.com/jialing-chain/jialing/internal/order/bft"
+	"github.com/jialing-chain/jialing/internal/order/raft"
 	"github.com/jialing-chain/jialing/internal/order/solo"
 	"github.com/jialing-chain/jialing/internal/p2p"
 	"github.com/jialing-chain/jialing/internal/pool"
@@ -161,10 +162,14 @@ func (n *Node) newExchange(p *pipeline) (err error) {
 // newEngine is the one place where a genesis' word becomes an engine.
 func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key crypto.PrivateKey, st *store.Store, log *slog.Logger) (order.Engine, error) {
 	heartbeat := time.Duration(g.Consensus.HeartbeatMillis) * time.Millisecond
-	if g.Consensus.Engine == chain.BFT {
+	if g.Consensus.Engine.Networked() {
 		journal, err := st.EngineLog()
 		if err != nil {
 			return nil, err
+		}
+		if g.Consensus.Engine == chain.Raft {
+			return raft.New(raft.Config{Suite: suite, GenesisHash: genesis, Founders: g.ValidatorSet(), Public: key.Public().Bytes(), Params: *g.Consensus.Raft,
+				Heartbeat: heartbeat, Journal: journal, Log: log})
 		}
 		return bft.New(bft.Config{Suite: suite, GenesisHash: genesis, Public: key.Public().Bytes(), Params: *g.Consensus.BFT, Heartbeat: heartbeat,
 			Journal: journal, Log: log})
@@ -174,7 +179,7 @@ func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key cr
 
 func (n *Node) newAttest(p *pipeline) error {
 	engine := n.genesis.Consensus.Engine
-	cfg := attest.Config{Suite: n.suite, Genesis: p.genesisHash, Key: n.key, Quorum: engine.Quorum, Faulty: engine.Faulty, Store: p.store,
+	cfg := attest.Config{Suite: n.suite, Genesis: p.genesisHash, Key: n.key, Quorum: engine.Quorum, Faulty: engine.Away, Store: p.store,
 		Validators: p.sets.Of, Finalized: p.store.Finalized(), Log: n.log}
 	if p.network != nil {
 		cfg.Network, cfg.Refused, cfg.Explain, cfg.Writes = attestLinks{p.network}, p.refused, p.explain, p.writes.writes

@@ -145,7 +145,7 @@ func founders(g *chain.Genesis, self chain.Peer) map[chain.Peer]string {
 
 // farBehind waits until peers have told that they have very many blocks, or one more of them than may lie that they have not.
 func (n *Node) farBehind(ctx context.Context, c *catchup.CatchUp) bool {
-	enough := n.genesis.Consensus.Engine.Faulty(len(n.genesis.Validators)) + 1
+	enough := n.genesis.Consensus.Engine.Away(len(n.genesis.Validators)) + 1
 	deadline := time.NewTimer(joinHear)
 	defer deadline.Stop()
 	tick := time.NewTicker(joinHear / 50)

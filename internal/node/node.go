@@ -75,7 +75,7 @@ func New(cfg Config, version string, log *slog.Logger, opts Options) (*Node, err
 	if g.Consensus.Engine == chain.Solo && self(g.ValidatorSet(), n.key) == nil {
 		return nil, fmt.Errorf("the key in %s is none of the genesis' validators; engine %q needs it", cfg.Dir, g.Consensus.Engine)
 	}
-	if g.Consensus.Engine == chain.BFT {
+	if g.Consensus.Engine.Networked() {
 		if err := errors.Join(govern.Check(g), checkOrganisations(g, n.suite)); err != nil {
 			return nil, err
 		}
