@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -27,22 +29,23 @@ func drawSeed(t testing.TB) uint64 {
 
 // TestNetworkFaults does to four validators under load what one of them may suffer, one thing after the other, and at last what all may: loss of power.
 // After each the network takes payments again and who was away catches up; at the end nothing acknowledged is missing anywhere. See bank_test.go for what
-// is checked. It is done on both suites; the other tests of networks run on the one that JIALING_SUITE names.
+// is checked. It is done on both suites and with both engines; the other tests of networks run on the one that JIALING_SUITE names.
 func TestNetworkFaults(t *testing.T) {
 	for _, suite := range []string{"intl", "gm"} {
-		t.Run(suite, func(t *testing.T) { networkFaults(t, suite, channels[suite]) })
+		t.Run(suite, func(t *testing.T) { networkFaults(t, suite, "bft") })
 	}
+	t.Run("raft", func(t *testing.T) { networkFaults(t, "intl", "raft") })
 }
 
 // channels are the algorithms by which nodes talk, by suite.
 var channels = map[string]string{"intl": "Noise_XX_25519_ChaChaPoly_SHA256", "gm": "Noise_XX_SM2_SM4GCM_SM3"}
 
-func networkFaults(t *testing.T, suite, channel string) {
+func networkFaults(t *testing.T, suite, consensus string) {
 	seed := drawSeed(t)
 	rnd := rand.New(rand.NewPCG(seed, 7))
-	nw := createNetwork(t, 4, "--suite", suite)
+	nw := createNetwork(t, 4, "--suite", suite, "--consensus", consensus)
 	nw.start(nw.all()...)
-	nw.speak(suite, channel)
+	nw.speak(suite, channels[suite])
 	b := openBank(t, nw)
 	stop := b.run(seed)
 	defer stop()
@@ -68,15 +71,20 @@ func networkFaults(t *testing.T, suite, channel string) {
 	nw.caughtUp(frozen)
 	t.Logf("leader (node %d) frozen and back", frozen+1)
 
-	wiped := (nw.leader() + 1 + rnd.IntN(3)) % 4
-	nw.kill(wiped)
-	nw.wipe(wiped)
-	b.progress("payments without the node that is wiped", 20)
-	nw.start(wiped)
-	nw.caughtUp(wiped)
-	b.progress("payments with the node that was wiped", 20)
-	t.Logf("node %d wiped and back", wiped+1)
-
+	wipe := func() *process {
+		wiped := (nw.leader() + 1 + rnd.IntN(3)) % 4
+		nw.kill(wiped)
+		nw.wipe(wiped)
+		b.progress("payments without the node that is wiped", 20)
+		nw.start(wiped)
+		nw.caughtUp(wiped)
+		b.progress("payments with the node that was wiped", 20)
+		t.Logf("node %d wiped and back", wiped+1)
+		return nw.processes()[wiped]
+	}
+	if consensus == "bft" {
+		wipe()
+	}
 	two := []int{nw.leader(), (nw.leader() + 1 + rnd.IntN(3)) % 4}
 	if two[0] == two[1] { // the leader has changed in between
 		two[1] = (two[0] + 1) % 4
@@ -95,9 +103,18 @@ func networkFaults(t *testing.T, suite, channel string) {
 		nw.start(nw.all()...)
 		b.progress("payments after the power failed", 20)
 	}
+	if consensus == "raft" { // a disk that is lost takes a voice with it, for good
+		voiceless := wipe()
+		eventually(t, "it says that it has no voice any more", func() error {
+			if !strings.Contains(voiceless.stderr.String(), "has lost its journal") {
+				return errors.New("it says nothing of it")
+			}
+			return nil
+		})
+	}
 	stop()
 	b.audit()
-	nw.speak(suite, channel)
+	nw.speak(suite, channels[suite])
 	nw.stop()
 }
 
