@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,8 @@ type plan struct {
 	nodes, validators int
 	accounts          int
 	heartbeatMillis   int
-	bft               *chain.BFTParams
+	// bft are the engine's times; nil: the engine is raft.
+	bft *chain.BFTParams
 	// faulty is how many validators may be untrusted.
 	faulty int
 	// vices are those of the Byzantine members, by index.
@@ -91,7 +93,17 @@ func newPlan(seed uint64) *plan {
 	return p
 }
 
-// planOf is the plan with that name: a seed's number, the same behind a suite ("gm-17"), or one that is written out here.
+// ofRaft is the plan for the engine raft, which bears what crashes and cuts do, and nobody that lies or has lost his disk.
+func (p *plan) ofRaft() *plan {
+	p.bft, p.faulty = nil, (p.validators-1)/2
+	p.nodes -= len(p.twins)
+	clear(p.vices)
+	clear(p.twins)
+	p.faults = slices.DeleteFunc(p.faults, func(k faultKind) bool { return k == faultLostDisk })
+	return p
+}
+
+// planOf is the plan with that name: a seed's number, the same behind a suite ("gm-17") or an engine ("raft-17"), or one that is written out here.
 func planOf(name string) (*plan, error) {
 	if name == "31-validators" {
 		return &plan{seed: 31, suite: intl.Suite{}, nodes: 31, validators: 31, faulty: 10, accounts: 8, bft: chain.DefaultBFTParams(), rounds: 1, chaos: 20 * time.Second, pace: 5 * time.Second,
@@ -100,6 +112,13 @@ func planOf(name string) (*plan, error) {
 	word, number, found := strings.Cut(name, "-")
 	if !found {
 		word, number = intl.Suite{}.Name(), name
+	}
+	if word == string(chain.Raft) {
+		seed, err := strconv.ParseUint(number, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("no such seed: %w", err)
+		}
+		return newPlan(seed).ofRaft(), nil
 	}
 	suite, err := node.SuiteByName(word)
 	if err != nil {

@@ -134,6 +134,9 @@ func (w *world) makeGenesis() *chain.Genesis {
 		Consensus: chain.Consensus{Engine: chain.BFT, MaxBlockTxs: 64, MaxBlockBytes: 1 << 20, BatchMillis: 5,
 			HeartbeatMillis: w.plan.heartbeatMillis, BFT: w.plan.bft},
 		Transactions: []chain.TxKind{chain.Secp256k1}, Fees: chain.Fees{Mode: chain.FeesZero}, Alloc: make(map[common.Address]chain.GenesisAccount)}
+	if w.plan.bft == nil {
+		g.Consensus.Engine, g.Consensus.Raft = chain.Raft, chain.DefaultRaftParams()
+	}
 	for _, m := range w.members {
 		if m.founder && !w.isTwin(m) {
 			v := chain.GenesisValidator{ID: chain.ValidatorID(m.index + 1), Name: fmt.Sprintf("member-%d", m.index), PublicKey: m.key.Public().Bytes(),
