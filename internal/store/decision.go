@@ -52,7 +52,7 @@ func (s *Store) AppendDecision(ctx context.Context, d *chain.Decision, txs chain
 	if err := s.apply(b, pebble.Sync); err != nil {
 		return fmt.Errorf("append decision %d: %w", d.Height, err)
 	}
-	s.kept = forgotten
+	forgotten()
 	s.decided.Store(next)
 	s.anchor.raise(s.Head().Number.Uint64(), d.Height)
 	return nil

@@ -16,31 +16,34 @@ import (
 const maxKept = 4
 
 // kept numbers the records of tableKept: first ≤ number < next.
-type kept struct{ first, next uint64 }
+type kept struct {
+	// turn is held by whoever reads or writes the numbers. A decision that waits for the disk does not hold it: votes go on meanwhile.
+	turn        chan struct{}
+	first, next uint64
+}
 
 // KeepProposal remembers the transactions of a proposal that this node is about to agree to, verified. It does not wait for the disk: whatever is made
 // durable after it (a vote in the EngineLog) makes this durable too, as both are in one log. AppendDecision forgets all that are kept, a fifth one the
 // oldest. Safe for concurrent use.
 func (s *Store) KeepProposal(txs chain.Txs) error {
-	s.decisionMu.Lock()
-	defer s.decisionMu.Unlock()
+	s.kept.turn <- struct{}{}
+	defer func() { <-s.kept.turn }()
 	size := 16
 	for _, tx := range txs {
 		size += len(tx.Raw()) + common.AddressLength + 4
 	}
 	b := s.newBatch(size + 256)
 	defer b.close()
-	k := s.kept
-	if k.next-k.first >= maxKept {
-		b.delete(keptKey(k.first))
-		k.first++
+	first, next := s.kept.first, s.kept.next
+	if next-first >= maxKept {
+		b.delete(keptKey(first))
+		first++
 	}
-	b.set(keptKey(k.next), appendKept(make([]byte, 0, size), txs))
-	k.next++
+	b.set(keptKey(next), appendKept(make([]byte, 0, size), txs))
 	if err := s.apply(b, pebble.NoSync); err != nil {
 		return fmt.Errorf("keep proposal: %w", err)
 	}
-	s.kept = k
+	s.kept.first, s.kept.next = first, next+1
 	return nil
 }
 
@@ -60,7 +63,7 @@ func (s *Store) KeptProposals() (out []chain.Txs, err error) {
 
 // openKept finds the records that are there.
 func (s *Store) openKept() error {
-	s.kept = kept{}
+	s.kept.first, s.kept.next = 0, 0
 	lo := []byte{tableKept}
 	return s.scan(s.db, lo, prefixEnd(lo), func(key, _ []byte) error {
 		if len(key) != 1+8 {
@@ -78,12 +81,19 @@ func (s *Store) openKept() error {
 	})
 }
 
-// forgetKept puts into b that nothing is kept any more. The caller holds decisionMu and sets s.kept to the result once b is applied.
-func (s *Store) forgetKept(b *batch) kept {
-	for n := s.kept.first; n < s.kept.next; n++ {
+// forgetKept puts into b that nothing of what is kept by now is kept any more; forgotten is to be called once b is applied.
+func (s *Store) forgetKept(b *batch) (forgotten func()) {
+	s.kept.turn <- struct{}{}
+	defer func() { <-s.kept.turn }()
+	end := s.kept.next
+	for n := s.kept.first; n < end; n++ {
 		b.delete(keptKey(n))
 	}
-	return kept{s.kept.next, s.kept.next}
+	return func() {
+		s.kept.turn <- struct{}{}
+		defer func() { <-s.kept.turn }()
+		s.kept.first = max(s.kept.first, end)
+	}
 }
 
 func keptKey(number uint64) []byte { return binary.BigEndian.AppendUint64([]byte{tableKept}, number) }

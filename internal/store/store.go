@@ -56,7 +56,7 @@ type Store struct {
 	first atomic.Uint64
 	holds holds
 
-	// decisionMu makes decisions follow each other; it guards kept.
+	// decisionMu makes decisions follow each other.
 	decisionMu sync.Mutex
 	kept       kept
 
@@ -90,7 +90,7 @@ func Open(cfg Config, suite crypto.Suite) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg, suite: suite, log: cfg.Log, epochEntries: epochEntries, holds: holds{now: time.Now}}
+	s := &Store{cfg: cfg, suite: suite, log: cfg.Log, epochEntries: epochEntries, holds: holds{now: time.Now}, kept: kept{turn: make(chan struct{}, 1)}}
 	s.fs = newFailStopFS(cfg.FS, func(err error) { s.log.Error("write failed, the store takes no more", "err", err) })
 	s.events = newPebbleEvents(cfg.Log)
 	if err := s.open(); err != nil {
