@@ -148,7 +148,10 @@ func TestDoctor(t *testing.T) {
 			cause: "node3 does not run", evidence: "its log ends with: one\npanic: two",
 		},
 		"a key does not open": {
-			harm: func(s *sick) { s.down(2); s.nodes[2].lastWords = "jialing: read node key: wrong passphrase for x (attempt 1 of 1)" },
+			harm: func(s *sick) {
+				s.down(2)
+				s.nodes[2].lastWords = "jialing: read node key: wrong passphrase for x (attempt 1 of 1)"
+			},
 			want: []string{"error not_running", "error node_key", "warning away"}, cause: "node3 does not run", evidence: "wrong passphrase for x",
 		},
 		"a stopped node's key did not open once": {
