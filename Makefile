@@ -8,14 +8,14 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 build: ## one binary: bin/jialing
 	$(GO) build -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/jialing
 
-demo: build ## four validators in ./demo-data, contracts, 1,000 transfers, one killed and back, a notarised file; serves until Ctrl-C. SUITE=gm: 国密; DEMO=--solo: one node
-	$(BIN) demo --dir demo-data --fresh --suite $(or $(SUITE),intl) $(DEMO)
+demo: build ## four validators in ./demo-data, contracts, 1,000 transfers, one killed and back, a notarised file; serves until Ctrl-C. SUITE=gm: 国密; CONSENSUS=raft; DEMO=--solo: one node
+	$(BIN) demo --dir demo-data --fresh --suite $(or $(SUITE),intl) --consensus $(or $(CONSENSUS),bft) $(DEMO)
 
 test: ## everything that CI runs but the linters
 	$(GO) test -count=1 -timeout 20m ./... # no cache: it does not see that the tests of processes build the binary
 	cd apps && npm ci --no-audit --no-fund --silent && node build.mjs --check
 
-sim: ## whole networks under faults: SEEDS=n new seeds, or SEED=s again; SUITE=gm: new ones of that suite
+sim: ## whole networks under faults: SEEDS=n new seeds, or SEED=s again; SUITE=gm or SUITE=raft: new ones of that suite or engine
 	$(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./test/sim -args $(if $(SEED),-seed=$(SEED),-seeds=$(or $(SEEDS),20)) $(if $(FIRST),-first=$(FIRST)) $(if $(SUITE),-suite=$(SUITE))
 
 check: ## formatting, vet, staticcheck
