@@ -23,7 +23,7 @@ check: ## formatting, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-bench: build ## NODES=4 ACCOUNTS=100000 TXS=... SECTIONS=... SUITE=gm KIND=sm2; table on the screen, JSON in bench/out
+bench: build ## NODES=4 ACCOUNTS=100000 TXS=... SECTIONS=... SUITE=gm KIND=sm2 CONSENSUS=raft ENCRYPT=1; table on the screen, JSON in bench/out
 	$(GO) run ./bench $(BENCH)
 
 clean:

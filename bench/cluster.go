@@ -30,11 +30,14 @@ func initChain(ctx context.Context, s *settings, dir string, owner common.Addres
 			return err
 		}
 		// --dev gives the validators well-known accounts, which nobody uses here.
-		what = []string{"network", "create", "--dir", dir, "--validators", fmt.Sprint(validators), "--dev",
+		what = []string{"network", "create", "--dir", dir, "--validators", fmt.Sprint(validators), "--dev", "--consensus", s.Consensus,
 			"--p2p-port", fmt.Sprint(base), "--http-port", fmt.Sprint(base + validators)}
 	}
 	args := append(what, "--name", "bench", "--chain-id", fmt.Sprint(chainID), "--fees", "zero", "--alloc", owner.Hex()+"=1000000ether",
 		"--suite", s.Suite, "--transactions", strings.Join(slices.Compact([]string{client.KindSecp256k1, s.Kind}), ","))
+	if s.Encrypt {
+		args = append(args, "--encrypt")
+	}
 	if out, err := exec.CommandContext(ctx, binary, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("jialing %s: %w: %s", what[0], err, out)
 	}

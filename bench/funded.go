@@ -30,7 +30,7 @@ func fundedFolder(s *settings, accounts int) (funded, error) {
 		return funded{}, fmt.Errorf("read the node's program: %w", err)
 	}
 	fmt.Fprintf(h, "%x", funderCode)
-	name := fmt.Sprintf("funded-%s-%s-%d-%d-%d-", s.Suite, s.Kind, s.Nodes, accounts, s.Seed)
+	name := fmt.Sprintf("funded-%s-%s-%s-%t-%d-%d-%d-", s.Consensus, s.Suite, s.Kind, s.Encrypt, s.Nodes, accounts, s.Seed)
 	return funded{filepath.Join(s.Out, fmt.Sprintf("%s%x", name, h.Sum(nil)[:8])), filepath.Join(s.Out, name+"*")}, nil
 }
 

@@ -31,6 +31,9 @@ type settings struct {
 	Warmup  int
 	Latency time.Duration
 	Seed    int64
+	// Consensus is the engine of a chain of several nodes, Encrypt whether ledgers are encrypted.
+	Consensus string
+	Encrypt   bool
 	// Suite is the chain's, Kind how the token holders sign.
 	Suite, Kind string
 	Reuse       bool
@@ -68,7 +71,7 @@ func main() {
 	}
 }
 
-// parse takes the defaults of ACCOUNTS, TXS, NODES, SECTIONS, SUITE and KIND from the environment, where make puts the variables of its command line.
+// parse takes the defaults of ACCOUNTS, TXS, NODES, SECTIONS, SUITE, KIND, CONSENSUS and ENCRYPT from the environment, where make puts the variables of its command line.
 func parse(args []string) (*settings, error) {
 	s := &settings{}
 	var accounts, sections string
@@ -90,6 +93,8 @@ func parse(args []string) (*settings, error) {
 	f.IntVar(&s.Warmup, "warmup", 20_000, "transfers before the measured ones, no more than these: the nodes have just been started")
 	f.DurationVar(&s.Latency, "latency", 10*time.Second, "length of the phase at half load")
 	f.StringVar(&s.Suite, "suite", cmp.Or(os.Getenv("SUITE"), "intl"), "cryptographic suite of the chain, intl or gm")
+	f.StringVar(&s.Consensus, "consensus", cmp.Or(os.Getenv("CONSENSUS"), "bft"), "engine of a chain of several nodes, bft or raft")
+	f.BoolVar(&s.Encrypt, "encrypt", os.Getenv("ENCRYPT") != "", "encrypt the nodes' ledgers")
 	f.StringVar(&s.Kind, "kind", cmp.Or(os.Getenv("KIND"), client.KindSecp256k1), "how the token holders sign, secp256k1 or sm2")
 	f.Int64Var(&s.Seed, "seed", 1, "seed of who pays whom")
 	f.BoolVar(&s.Reuse, "reuse", true, "start from the funded chain that the same program made before, if it is still in -out")
