@@ -39,11 +39,12 @@ func (s *session) hear() error {
 	}
 }
 
-// sort lets entries wait for their transactions and gives everything else to the library at once. What finds no room is lost, as on a bad wire.
+// sort lets entries wait for their transactions, with what the leader appends behind them, as the library would refuse that and have them sent again; it
+// gives everything else to the library at once. What finds no room is lost, as on a bad wire.
 func (s *session) sort(m *raftpb.Message) {
 	to := s.steps
-	if m.GetType() == raftpb.MsgApp && len(m.GetEntries()) > 0 {
-		if v := s.look(); v.committed-v.applied > maxLag {
+	if m.GetType() == raftpb.MsgApp {
+		if v := s.look(); len(m.GetEntries()) > 0 && v.committed-v.applied > maxLag {
 			return
 		}
 		to = s.held
