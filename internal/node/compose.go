@@ -153,7 +153,6 @@ func (n *Node) newExchange(p *pipeline) (err error) {
 		return err
 	}
 	p.catchup.SetFirst(max(p.store.First(), 1))
-	p.catchup.SetFirst(max(p.store.First(), 1))
 	p.catchup.SetExecuted(p.head.Number.Uint64())
 	p.catchup.SetFinalized(p.store.Finalized())
 	return nil

@@ -155,6 +155,12 @@ func TestFramesRefuseGarbage(t *testing.T) {
 			raftpb.MsgReadIndex, raftpb.MsgReadIndexResp, raftpb.MsgStorageAppend, raftpb.MsgStorageAppendResp, raftpb.MsgStorageApply,
 			raftpb.MsgStorageApplyResp, raftpb.MsgForgetLeader:
 			require.ErrorIs(t, err, errFrame, "%s", raftpb.MessageType(kind))
+		case raftpb.MsgSnap:
+			require.ErrorIs(t, err, errFrame, "without a snapshot")
+			frame, err = libraryFrame(&raftpb.Message{Type: raftpb.MsgSnap.Enum(), Snapshot: newSnapshot(2, 1, 0, &raftpb.ConfState{Voters: []uint64{1}})})
+			require.NoError(t, err)
+			_, err = parseLibrary(frame[1:])
+			require.NoError(t, err)
 		default:
 			require.NoError(t, err, "%s", raftpb.MessageType(kind))
 		}

@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/order"
@@ -110,13 +111,13 @@ func (s *session) committed(entries []*raftpb.Entry) error {
 		switch e.GetType() {
 		case raftpb.EntryConfChangeV2:
 			change := new(raftpb.ConfChangeV2)
-			if err := unmarshal(e.GetData(), change); err != nil {
+			if err := proto.Unmarshal(e.GetData(), change); err != nil {
 				return err
 			}
 			s.configuration, s.reconfigured = s.node.ApplyConfChange(change), true
 		case raftpb.EntryConfChange:
 			change := new(raftpb.ConfChange)
-			if err := unmarshal(e.GetData(), change); err != nil {
+			if err := proto.Unmarshal(e.GetData(), change); err != nil {
 				return err
 			}
 			s.configuration, s.reconfigured = s.node.ApplyConfChange(change), true

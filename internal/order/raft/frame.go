@@ -40,6 +40,9 @@ func parseLibrary(b []byte) (*raftpb.Message, error) {
 	if err := proto.Unmarshal(b, m); err != nil {
 		return nil, fmt.Errorf("%w: %w", errFrame, err)
 	}
+	if m.GetType() == raftpb.MsgSnap && m.GetSnapshot().GetMetadata().GetConfState() == nil {
+		return nil, fmt.Errorf("%w: a snapshot of nothing", errFrame)
+	}
 	switch m.GetType() {
 	case raftpb.MsgApp, raftpb.MsgAppResp, raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp, raftpb.MsgSnap,
 		raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp, raftpb.MsgTimeoutNow:

@@ -2,7 +2,6 @@ package raft
 
 import (
 	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 )
@@ -10,8 +9,6 @@ import (
 // maxLag is how many committed entries may wait to be decided here before this node takes no more: the leader then holds back, and what is missing comes by
 // catching up.
 const maxLag = 1024
-
-func unmarshal(b []byte, m proto.Message) error { return proto.Unmarshal(b, m) }
 
 // hear sorts the peers' messages. What is malformed is dropped.
 func (s *session) hear() error {
