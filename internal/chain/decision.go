@@ -23,7 +23,10 @@ type Decision struct {
 	Parent crypto.Hash
 	// TimeMillis is the proposer's time in Unix milliseconds; it never decreases along the chain.
 	TimeMillis uint64
-	Proposer   ValidatorID
+	// Proposer is the validator that proposed it; 0 where the engine has none, and then Coinbase is set.
+	Proposer ValidatorID
+	// Coinbase is credited as COINBASE of the block where Proposer is 0; the zero address otherwise.
+	Coinbase common.Address
 	// Txs holds no hash twice.
 	Txs []common.Hash
 	// Proof is the engine's own evidence of agreement, opaque to all others and not part of the hash.
@@ -36,6 +39,7 @@ type decisionBody struct {
 	TimeMillis uint64
 	Proposer   uint64
 	Txs        []common.Hash
+	Coinbase   []common.Address `rlp:"tail"` // one where Proposer is 0, else none
 }
 
 type decisionWire struct {
@@ -69,19 +73,26 @@ func DecodeDecision(b []byte) (*Decision, error) {
 	}
 	d := &Decision{Height: w.Body.Height, Parent: w.Body.Parent, TimeMillis: w.Body.TimeMillis,
 		Proposer: ValidatorID(w.Body.Proposer), Txs: w.Body.Txs, Proof: w.Proof}
+	if n := len(w.Body.Coinbase); n > 1 || n == 1 && d.Proposer != 0 {
+		return nil, fmt.Errorf("decode decision: %d accounts beside proposer %d", n, d.Proposer)
+	} else if n == 1 {
+		d.Coinbase = w.Body.Coinbase[0]
+	}
 	if err := d.Validate(); err != nil {
 		return nil, fmt.Errorf("decode decision: %w", err)
 	}
 	return d, nil
 }
 
-// Validate checks what needs no other data: a height, a proposer, the bound on transactions and that none is there twice.
+// Validate checks what needs no other data: a height, a proposer or an account, the bound on transactions and that none is there twice.
 func (d *Decision) Validate() error {
 	switch {
 	case d.Height == 0:
 		return fmt.Errorf("decision of height 0: that is the genesis")
-	case d.Proposer == 0:
-		return fmt.Errorf("decision %d names no proposer", d.Height)
+	case d.Proposer == 0 && d.Coinbase == (common.Address{}):
+		return fmt.Errorf("decision %d names neither a proposer nor an account", d.Height)
+	case d.Proposer != 0 && d.Coinbase != (common.Address{}):
+		return fmt.Errorf("decision %d names a proposer and an account", d.Height)
 	case len(d.Txs) > MaxDecisionTxs:
 		return fmt.Errorf("decision %d holds %d transactions, at most %d", d.Height, len(d.Txs), MaxDecisionTxs)
 	}
@@ -96,5 +107,9 @@ func (d *Decision) Validate() error {
 }
 
 func (d *Decision) body() *decisionBody {
-	return &decisionBody{d.Height, d.Parent, d.TimeMillis, uint64(d.Proposer), d.Txs}
+	b := &decisionBody{Height: d.Height, Parent: d.Parent, TimeMillis: d.TimeMillis, Proposer: uint64(d.Proposer), Txs: d.Txs}
+	if d.Proposer == 0 {
+		b.Coinbase = []common.Address{d.Coinbase}
+	}
+	return b
 }

@@ -93,7 +93,7 @@ func TestRefusedExtra(t *testing.T) {
 func TestRefusedDecision(t *testing.T) {
 	for text, alter := range map[string]func(*chain.Decision){
 		"height 0":                func(d *chain.Decision) { d.Height = 0 },
-		"names no proposer":       func(d *chain.Decision) { d.Proposer = 0 },
+		"names neither":           func(d *chain.Decision) { d.Proposer = 0 },
 		"0xaa00000000000000":      func(d *chain.Decision) { d.Txs[1] = d.Txs[0] },
 		"65537 transactions, at ": func(d *chain.Decision) { d.Txs = distinct(chain.MaxDecisionTxs + 1) },
 	} {
@@ -103,9 +103,20 @@ func TestRefusedDecision(t *testing.T) {
 		_, err := chain.DecodeDecision(d.Encode())
 		require.ErrorContains(t, err, text)
 	}
+	both := goldenDecision()
+	both.Coinbase[19] = 1
+	require.ErrorContains(t, both.Validate(), "a proposer and an account")
+	mined := goldenDecision()
+	mined.Proposer, mined.Coinbase[19] = 0, 1
+	back, err := chain.DecodeDecision(mined.Encode())
+	require.NoError(t, err)
+	require.Equal(t, mined, back)
+	other := *mined
+	other.Coinbase[19] = 2
+	require.NotEqual(t, mined.Hash(intl.Suite{}), other.Hash(intl.Suite{}))
 	d := goldenDecision()
 	d.Txs = distinct(chain.MaxDecisionTxs)
-	_, err := chain.DecodeDecision(d.Encode())
+	_, err = chain.DecodeDecision(d.Encode())
 	require.NoError(t, err)
 	for _, b := range [][]byte{nil, {0xc0}, goldenDecision().Encode()[1:], append(goldenDecision().Encode(), 0)} {
 		_, err := chain.DecodeDecision(b)

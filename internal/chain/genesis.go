@@ -24,45 +24,6 @@ import (
 // MaxGenesisSize bounds a genesis file in bytes: about 100,000 accounts with code and storage belong into transactions, not here.
 const MaxGenesisSize = 256 << 20
 
-// EngineKind is a consensus engine's word in the genesis.
-type EngineKind string
-
-// The engines.
-const (
-	// Solo is one node that decides alone.
-	Solo EngineKind = "solo"
-	// BFT is four or more validators of whom less than a third may lie or be away.
-	BFT EngineKind = "bft"
-	// Raft is three or more validators of whom less than half may crash or be away, and none lies.
-	Raft EngineKind = "raft"
-)
-
-// Networked tells whether the engine is for several validators, who are kept by the chain's own contract.
-func (k EngineKind) Networked() bool { return k == BFT || k == Raft }
-
-// Away is how many of n validators may crash or be unreachable while the chain goes on.
-func (k EngineKind) Away(n int) int { return n - max(k.Quorum(n), 1) }
-
-// Faulty is how many of n validators may fail in any way, lies included, without harm.
-func (k EngineKind) Faulty(n int) int {
-	if k == BFT {
-		return (n - 1) / 3
-	}
-	return 0
-}
-
-// Quorum is how many of n validators must sign for a certificate: any two quorums share an honest validator. 1 for solo, ⌈(n+f+1)/2⌉ for bft, a
-// majority for raft.
-func (k EngineKind) Quorum(n int) int {
-	switch k {
-	case BFT:
-		return (n + k.Faulty(n) + 2) / 2
-	case Raft:
-		return n/2 + 1
-	}
-	return 1
-}
-
 // ActivationDelay is after how many blocks a change of the validator set that a block made takes effect: block h is ordered and attested by the
 // set that the state after block h−ActivationDelay names. It exceeds what may be ordered and not yet executed (see order.Config.Pipeline), so that
 // whoever has ordered block h−1 can know the set of block h.
@@ -120,36 +81,15 @@ type Consensus struct {
 	BatchMillis int `json:"batchMillis"`
 	// HeartbeatMillis makes an empty block after that long without one; 0: blocks only when there is work.
 	HeartbeatMillis int `json:"heartbeatMillis"`
-	// BFT stands where Engine is "bft".
+	// BFT stands where Engine is "bft" or "pos". The parameters of other engines may stand there too: a chain that changes to them uses them.
 	BFT *BFTParams `json:"bft,omitempty"`
 	// Raft stands where Engine is "raft".
 	Raft *RaftParams `json:"raft,omitempty"`
+	// Stake stands where Engine is "pos".
+	Stake *StakeParams `json:"stake,omitempty"`
+	// Work stands where Engine is "pow".
+	Work *WorkParams `json:"work,omitempty"`
 }
-
-// BFTParams are the times after which validators lose patience with a leader, in milliseconds.
-type BFTParams struct {
-	// LeaderTimeoutMillis without a sign of life from the leader makes a validator ask for another; a tenth of it is the leader's heartbeat.
-	LeaderTimeoutMillis int `json:"leaderTimeoutMillis"`
-	// RequestTimeoutMillis is how long a transaction that validators hold may stay undecided before they ask for another leader.
-	RequestTimeoutMillis int `json:"requestTimeoutMillis"`
-	// ViewChangeTimeoutMillis is how long a change of leader may take before the one after is tried.
-	ViewChangeTimeoutMillis int `json:"viewChangeTimeoutMillis"`
-}
-
-// DefaultBFTParams fit a network with round trips below 100 ms: a dead leader is replaced within 2 s.
-func DefaultBFTParams() *BFTParams {
-	return &BFTParams{LeaderTimeoutMillis: 1000, RequestTimeoutMillis: 2000, ViewChangeTimeoutMillis: 3000}
-}
-
-// RaftParams are the engine's times in milliseconds.
-type RaftParams struct {
-	// ElectionTimeoutMillis without a word from the leader, and up to twice that, makes a validator stand for election; a quarter of it is the
-	// leader's heartbeat.
-	ElectionTimeoutMillis int `json:"electionTimeoutMillis"`
-}
-
-// DefaultRaftParams fit a network with round trips below 50 ms: a dead leader is replaced within a second.
-func DefaultRaftParams() *RaftParams { return &RaftParams{ElectionTimeoutMillis: 300} }
 
 // GenesisValidator is a founding validator.
 type GenesisValidator struct {
@@ -166,6 +106,8 @@ type Fees struct {
 	Mode FeeMode `json:"mode"`
 	// BaseFee in wei: the first one with "market", the only one with "fixed", absent with "zero".
 	BaseFee *math.HexOrDecimal256 `json:"baseFee,omitempty"`
+	// BaseFeeTo gets the base fee of every transaction; absent: it is burnt, as on Ethereum. The tip is always the proposer's.
+	BaseFeeTo *common.Address `json:"baseFeeTo,omitempty"`
 }
 
 // Retention says how far back nodes answer questions about state. Blocks and receipts are kept for ever.
@@ -255,45 +197,11 @@ func (g *Genesis) Validate() error {
 	return nil
 }
 
-func (g *Genesis) validateConsensus(bad func(string, string, ...any) error) error {
-	c := g.Consensus
-	switch {
-	case c.Engine != Solo && !c.Engine.Networked():
-		return bad("consensus.engine", "%q is unknown, use \"solo\", \"bft\" or \"raft\"", c.Engine)
-	case (c.Engine == Raft) != (c.Raft != nil):
-		return bad("consensus.raft", "must stand there with engine \"raft\" and only with it")
-	case (c.Engine == BFT) != (c.BFT != nil):
-		return bad("consensus.bft", "must stand there with engine \"bft\" and only with it")
-	case c.MaxBlockTxs < 1 || c.MaxBlockTxs > MaxDecisionTxs:
-		return bad("consensus.maxBlockTxs", "must be 1 to %d", MaxDecisionTxs)
-	case c.MaxBlockBytes < MaxTxSize || c.MaxBlockBytes > 256<<20:
-		return bad("consensus.maxBlockBytes", "must be %d (the largest transaction) to 256 MiB", MaxTxSize)
-	case c.BatchMillis < 0 || c.BatchMillis > 60_000:
-		return bad("consensus.batchMillis", "must be 0 to 60000")
-	case c.HeartbeatMillis < 0 || c.HeartbeatMillis > 86_400_000:
-		return bad("consensus.heartbeatMillis", "must be 0 (none) to one day")
-	}
-	if c.Raft != nil && (c.Raft.ElectionTimeoutMillis < 200 || c.Raft.ElectionTimeoutMillis > 600_000) {
-		return bad("consensus.raft.electionTimeoutMillis", "must be 200 to 600000")
-	}
-	if c.BFT == nil {
-		return nil
-	}
-	// Below 200 ms a busy machine looks dead; above ten minutes nobody waits.
-	for _, f := range []struct {
-		name  string
-		value int
-	}{{"leaderTimeoutMillis", c.BFT.LeaderTimeoutMillis}, {"requestTimeoutMillis", c.BFT.RequestTimeoutMillis},
-		{"viewChangeTimeoutMillis", c.BFT.ViewChangeTimeoutMillis}} {
-		if f.value < 200 || f.value > 600_000 {
-			return bad("consensus.bft."+f.name, "must be 200 to 600000")
-		}
-	}
-	return nil
-}
-
 func (g *Genesis) validateFees(bad func(string, string, ...any) error) error {
 	fee := (*big.Int)(g.Fees.BaseFee)
+	if to := g.Fees.BaseFeeTo; to != nil && (*to == (common.Address{}) || g.Fees.Mode == FeesZero) {
+		return bad("fees.baseFeeTo", "must be an account, and absent where fees.mode is \"zero\"")
+	}
 	switch g.Fees.Mode {
 	case FeesZero:
 		if fee != nil && fee.Sign() != 0 {
@@ -313,8 +221,10 @@ func (g *Genesis) validateValidators(bad func(string, string, ...any) error) err
 	switch {
 	case g.Consensus.Engine == Solo && len(g.Validators) != 1:
 		return bad("validators", "engine \"solo\" has exactly one, this lists %d", len(g.Validators))
-	case g.Consensus.Engine == BFT && len(g.Validators) < 4:
-		return bad("validators", "engine \"bft\" needs at least 4 to bear one fault, this lists %d", len(g.Validators))
+	case (g.Consensus.Engine == BFT || g.Consensus.Engine == PoS) && len(g.Validators) < 4:
+		return bad("validators", "engine %q needs at least 4 to bear one fault, this lists %d", g.Consensus.Engine, len(g.Validators))
+	case g.Consensus.Engine == PoW && len(g.Validators) > 0:
+		return bad("validators", "engine \"pow\" has none, whoever works proposes; this lists %d", len(g.Validators))
 	case g.Consensus.Engine == Raft && len(g.Validators) < 3:
 		return bad("validators", "engine \"raft\" needs at least 3 to bear one crash, this lists %d", len(g.Validators))
 	case len(g.Validators) > MaxValidators:
