@@ -22,6 +22,11 @@
 // Execution may run ahead of the finalized height by MaxBacklog blocks, then Wait holds it back. A chain whose certificates do not come stops with the
 // names of the validators that are silent (Missing); it does not grow a tail that nobody has vouched for, nor the memory to gather for it.
 //
+// # Where nobody signs
+//
+// On a chain of work (Config.Unsigned) there are no validators: what the engine delivers is buried under enough work already, so a block is final as soon as
+// it is durable here, and nothing is signed, sent or gathered. The work itself stands for the certificate; serve reads it from the decisions' proofs.
+//
 // # Invariants
 //
 // A validator signs one header at a height, across restarts; a certificate holds only verified signatures of members; the finalized height never

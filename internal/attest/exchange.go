@@ -3,6 +3,7 @@ package attest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -23,6 +24,9 @@ const (
 // Receive takes a peer's message. It never blocks: it decodes, and queues what is worth verifying. The error wraps ErrMessage; what is found wrong later
 // goes to Config.Refused.
 func (a *Attester) Receive(from chain.Peer, msg []byte) error {
+	if a.cfg.Unsigned {
+		return fmt.Errorf("%w: nobody signs on this chain", ErrMessage)
+	}
 	m, err := decodeMessage(msg)
 	if err != nil {
 		return err
@@ -41,7 +45,7 @@ func (a *Attester) Receive(from chain.Peer, msg []byte) error {
 
 // Joined is for a peer that has just connected: it is told our signatures that it may have missed. It never blocks.
 func (a *Attester) Joined(peer chain.Peer) {
-	if a.cfg.Network == nil {
+	if a.cfg.Network == nil || a.cfg.Unsigned {
 		return
 	}
 	a.mu.Lock()
