@@ -53,7 +53,7 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 	if err != nil {
 		return nil, fmt.Errorf("read block 0: %w", err)
 	}
-	p := &pipeline{suite: n.suite, store: st, head: st.Head(), members: newMembers(n.peer()), log: n.log}
+	p := &pipeline{suite: n.suite, store: st, head: st.Head(), members: newMembers(n.peer(), n.genesis.Consensus.Engine), log: n.log}
 	if p.genesisHash, err = chain.HeaderHash(n.suite, g0); err != nil {
 		return nil, err
 	}
@@ -147,14 +147,18 @@ func (n *Node) newExchange(p *pipeline) (err error) {
 	if err != nil {
 		return err
 	}
-	p.catchup, err = catchup.New(n.cfg.CatchUp, catchup.Deps{Network: peers, Ledger: p.store, Pool: p.pool, Sets: p.sets, States: states{p.store}, Suite: n.suite,
+	var served catchup.States
+	if n.genesis.Consensus.Engine.Signed() { // else there is no certificate by which a state could be believed
+		served = states{p.store}
+	}
+	p.catchup, err = catchup.New(n.cfg.CatchUp, catchup.Deps{Network: peers, Ledger: p.store, Pool: p.pool, Sets: p.sets, States: served, Suite: n.suite,
 		Genesis: n.genesis, GenesisHash: p.genesisHash, Certified: p.certified, Now: n.opts.Now, Log: n.log})
 	if err != nil {
 		return err
 	}
 	p.catchup.SetFirst(max(p.store.First(), 1))
 	p.catchup.SetExecuted(p.head.Number.Uint64())
-	p.catchup.SetFinalized(p.store.Finalized())
+	p.catchup.SetFinalized(n.finalized(p.store))
 	return nil
 }
 
@@ -179,7 +183,7 @@ func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key cr
 func (n *Node) newAttest(p *pipeline) error {
 	engine := n.genesis.Consensus.Engine
 	cfg := attest.Config{Suite: n.suite, Genesis: p.genesisHash, Key: n.key, Quorum: engine.Quorum, Faulty: engine.Away, Store: p.store,
-		Validators: p.sets.Of, Finalized: p.store.Finalized(), Log: n.log}
+		Validators: p.sets.Of, Unsigned: !engine.Signed(), Finalized: n.finalized(p.store), Log: n.log}
 	if p.network != nil {
 		cfg.Network, cfg.Refused, cfg.Explain, cfg.Writes = attestLinks{p.network}, p.refused, p.explain, p.writes.writes
 	}

@@ -16,8 +16,8 @@ import (
 // link gives what peers send to the stages that it is for.
 func (p *pipeline) link() {
 	n := p.network
-	n.Handle(protocolOrder, func(from chain.Peer, msg []byte) {
-		if id := p.members.id(from); id != 0 && (p.admission == nil || p.admission.heard(from)) {
+	n.Handle(p.orderProtocol(), func(from chain.Peer, msg []byte) {
+		if id := p.members.speaker(from); id != 0 && (p.admission == nil || p.admission.heard(from)) {
 			p.engine.Handle(id, msg)
 		}
 	})
@@ -33,12 +33,21 @@ func (p *pipeline) link() {
 	n.Serve(methodSnapshot, p.catchup.ServeSnapshot)
 	n.Serve(methodWrites, p.serveWrites)
 	n.Watch(func(peer chain.Peer, connected bool) {
+		p.members.changed(peer, connected)
 		p.gossip.Changed(peer, connected)
 		p.catchup.Changed(peer, connected)
 		if connected {
 			p.attest.Joined(peer)
 		}
 	})
+}
+
+// orderProtocol is how the engine's messages travel.
+func (p *pipeline) orderProtocol() p2p.Protocol {
+	if p.members.guests != nil {
+		return protocolWork
+	}
+	return protocolOrder
 }
 
 // known is the pool as gossip serves it: with the transactions of proposals that this node has agreed to and the pool has let go of. Safe for
@@ -52,7 +61,7 @@ func (k known) Bodies(hashes []common.Hash) (chain.Txs, []common.Hash) {
 	return k.p.order.Bodies(hashes)
 }
 
-// orderLinks is the network as the order stage sees it: validators by number. Safe for concurrent use.
+// orderLinks is the network as the order stage sees it: validators by number, or whoever is connected where there are none. Safe for concurrent use.
 type orderLinks struct{ p *pipeline }
 
 func (l orderLinks) Send(to order.PeerID, msg []byte) {
@@ -62,7 +71,7 @@ func (l orderLinks) Send(to order.PeerID, msg []byte) {
 }
 
 func (l orderLinks) Broadcast(msg []byte) {
-	for _, peer := range l.p.members.others() {
+	for _, peer := range l.p.members.listeners() {
 		l.p.network.Send(peer, protocolOrder.Name, msg)
 	}
 }

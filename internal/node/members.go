@@ -19,9 +19,19 @@ type members struct {
 	byID   map[chain.ValidatorID]chain.Peer
 	// peers are all of them but this node, sorted. It is replaced, never altered.
 	peers []chain.Peer
+
+	// guests is nil where only validators speak to the engine.
+	guests *guests
 }
 
-func newMembers(self chain.Peer) *members { return &members{self: self} }
+// newMembers are those of a chain whose engine hears its validators, or everybody where it has none.
+func newMembers(self chain.Peer, engine chain.EngineKind) *members {
+	m := &members{self: self}
+	if !engine.Signed() {
+		m.guests = newGuests()
+	}
+	return m
+}
 
 // set replaces all. The sets are in the order in which they rule: a peer that was voted out and in again has two numbers until the second one rules,
 // and until then it speaks by the first.
@@ -50,11 +60,37 @@ func (m *members) id(p chain.Peer) order.PeerID {
 	return order.PeerID(m.byPeer[p])
 }
 
+// speaker is the number by which the engine knows a peer; 0 for one that it does not hear.
+func (m *members) speaker(p chain.Peer) order.PeerID {
+	if m.guests != nil {
+		return m.guests.id(p)
+	}
+	return m.id(p)
+}
+
+// changed tells that a peer has come or gone.
+func (m *members) changed(p chain.Peer, connected bool) {
+	if m.guests != nil {
+		m.guests.changed(p, connected)
+	}
+}
+
 func (m *members) peer(id order.PeerID) (chain.Peer, bool) {
+	if m.guests != nil {
+		return m.guests.peer(id)
+	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	p, ok := m.byID[chain.ValidatorID(id)]
 	return p, ok
+}
+
+// listeners are those that the engine's broadcasts go to. The caller must not alter it.
+func (m *members) listeners() []chain.Peer {
+	if m.guests != nil {
+		return m.guests.connected()
+	}
+	return m.others()
 }
 
 // others are all validators' peers but this node, sorted. The caller must not alter it.

@@ -242,7 +242,7 @@ const haltAdvice = "keep a copy of this folder for the investigation; compare th
 
 // resumeAttesting hands attestation the durable blocks that have no certificate yet: what died with the last process.
 func (n *Node) resumeAttesting(p *pipeline) error {
-	for h := p.store.Finalized() + 1; h <= p.store.Head().Number.Uint64(); h++ {
+	for h := n.finalized(p.store) + 1; h <= p.store.Head().Number.Uint64(); h++ {
 		header, err := p.store.Header(h)
 		if err != nil {
 			return fmt.Errorf("read header %d: %w", h, err)
@@ -271,7 +271,7 @@ func (n *Node) begin(p *pipeline) {
 	default:
 		close(n.ready)
 	}
-	n.log.Info("node is running", "height", p.store.Head().Number.Uint64(), "finalized", p.store.Finalized(), "http", addrs[0], "ws", addrs[1],
+	n.log.Info("node is running", "height", p.store.Head().Number.Uint64(), "finalized", n.finalized(p.store), "http", addrs[0], "ws", addrs[1],
 		"engine", n.genesis.Consensus.Engine, "key", n.peer().Short())
 }
 

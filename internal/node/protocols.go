@@ -15,6 +15,10 @@ var (
 	// 32 bytes per transaction. A member that floods is slowed down to what a full chain of blocks needs.
 	protocolOrder = p2p.Protocol{Name: "order", Priority: 0, MaxMessage: 16 << 20, QueueMessages: 4096, QueueBytes: 32 << 20,
 		BytesPerSecond: 32 << 20, Burst: 64 << 20, MembersOnly: true}
+	// protocolWork is protocolOrder on a chain of work, where everybody speaks: headers, and bodies of blocks that are lists of hashes (2 MiB at the most).
+	// A stranger is slowed down to what syncing headers takes.
+	protocolWork = p2p.Protocol{Name: protocolOrder.Name, Priority: 0, MaxMessage: 4 << 20, QueueMessages: 1024, QueueBytes: 8 << 20,
+		BytesPerSecond: 4 << 20, Burst: 16 << 20}
 	// protocolAttest carries signatures on executed headers, some 150 bytes each.
 	protocolAttest = p2p.Protocol{Name: "attest", Priority: 1, MaxMessage: attest.MaxMessage, QueueMessages: 1024, QueueBytes: 1 << 20,
 		BytesPerSecond: 1 << 20, Burst: 4 << 20}
