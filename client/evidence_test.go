@@ -49,6 +49,31 @@ func TestTrustFromGenesisAgreesWithTheNode(t *testing.T) {
 	require.Equal(t, trust, fromCompact)
 }
 
+// TestTrustFromGenesisOfEveryEngine: whatever parameters a genesis has, both sides make the same hash of it.
+func TestTrustFromGenesisOfEveryEngine(t *testing.T) {
+	key, err := suite.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	to := common.HexToAddress("0x1003")
+	for _, engine := range []chain.EngineKind{chain.BFT, chain.Raft, chain.PoS} {
+		g := newGenesis(t, key)
+		g.Consensus.Engine, g.Validators = engine, nil
+		g.Consensus.BFT, g.Consensus.Raft, g.Consensus.Stake = chain.DefaultBFTParams(), chain.DefaultRaftParams(), chain.DefaultStakeParams()
+		g.Fees.BaseFeeTo = &to
+		for i := range 4 {
+			other, err := suite.GenerateKey(rand.Reader)
+			require.NoError(t, err)
+			g.Validators = append(g.Validators, chain.GenesisValidator{ID: chain.ValidatorID(i + 1), Name: "n", PublicKey: other.Public().Bytes(), Address: common.Address{byte(i + 1)}})
+		}
+		require.NoError(t, g.Validate())
+		want, err := chain.HeaderHash(suite, g.Header(suite, g.Writes(hashCode), stateRoot(t, g)))
+		require.NoError(t, err)
+		trust, err := client.TrustFromGenesis(g.Encode())
+		require.NoError(t, err)
+		require.Equal(t, common.Hash(want), trust.Genesis, "%s", engine)
+		require.Equal(t, engine.Quorum(4), trust.Quorum)
+	}
+}
+
 func TestTrustFromGenesisAgreesOnAnyAlloc(t *testing.T) {
 	key, err := suite.GenerateKey(rand.Reader)
 	require.NoError(t, err)

@@ -30,14 +30,24 @@ type genesisFile struct {
 		MaxBlockBytes   int    `json:"maxBlockBytes"`
 		BatchMillis     int    `json:"batchMillis"`
 		HeartbeatMillis int    `json:"heartbeatMillis"`
-		Raft            *struct {
-			ElectionTimeoutMillis int `json:"electionTimeoutMillis"`
-		} `json:"raft,omitempty"`
-		BFT *struct {
+		BFT             *struct {
 			LeaderTimeoutMillis     int `json:"leaderTimeoutMillis"`
 			RequestTimeoutMillis    int `json:"requestTimeoutMillis"`
 			ViewChangeTimeoutMillis int `json:"viewChangeTimeoutMillis"`
 		} `json:"bft,omitempty"`
+		Raft *struct {
+			ElectionTimeoutMillis int `json:"electionTimeoutMillis"`
+		} `json:"raft,omitempty"`
+		Stake *struct {
+			EpochBlocks      uint64                `json:"epochBlocks"`
+			Seats            int                   `json:"seats"`
+			MinSelfStake     *math.HexOrDecimal256 `json:"minSelfStake"`
+			UnbondingEpochs  uint64                `json:"unbondingEpochs"`
+			RewardPerEpoch   *math.HexOrDecimal256 `json:"rewardPerEpoch,omitempty"`
+			SlashBasisPoints int                   `json:"slashBasisPoints"`
+			JailEpochs       uint64                `json:"jailEpochs"`
+		} `json:"stake,omitempty"`
+		Work *genesisWork `json:"work,omitempty"`
 	} `json:"consensus"`
 	Validators []struct {
 		ID        uint64         `json:"id"`
@@ -50,6 +60,8 @@ type genesisFile struct {
 	Fees         struct {
 		Mode    string                `json:"mode"`
 		BaseFee *math.HexOrDecimal256 `json:"baseFee,omitempty"`
+		// BaseFeeTo gets the base fees.
+		BaseFeeTo *common.Address `json:"baseFeeTo,omitempty"`
 	} `json:"fees"`
 	GasLimit  uint64 `json:"gasLimit"`
 	Retention struct {
@@ -62,6 +74,20 @@ type genesisFile struct {
 		Roots [][]byte       `json:"roots"` // in base64
 	} `json:"organisations,omitempty"`
 	Alloc map[common.Address]genesisAccount `json:"alloc"`
+}
+
+// genesisWork is what binds the miners of a chain of work.
+type genesisWork struct {
+	BlockMillis    int                   `json:"blockMillis"`
+	Depth          int                   `json:"depth"`
+	Bits           uint32                `json:"bits"`
+	HalfLifeMillis int                   `json:"halfLifeMillis"`
+	Reward         *math.HexOrDecimal256 `json:"reward,omitempty"`
+	HalvingBlocks  uint64                `json:"halvingBlocks,omitempty"`
+	Checkpoints    []struct {
+		Height uint64      `json:"height"`
+		Hash   common.Hash `json:"hash"`
+	} `json:"checkpoints,omitempty"`
 }
 
 type genesisAccount struct {
@@ -102,7 +128,7 @@ func quorum(engine string, validators int) (int, error) {
 		return 1, nil
 	case engine == "raft" && validators >= 3:
 		return validators/2 + 1, nil
-	case engine == "bft" && validators >= 4:
+	case (engine == "bft" || engine == "pos") && validators >= 4:
 		faulty := (validators - 1) / 3
 		return (validators + faulty + 2) / 2, nil // ⌈(n+f+1)/2⌉
 	}
