@@ -134,7 +134,7 @@ func (e *Executor) run(ctx context.Context, in *Input, header *chain.Header, out
 	if overflow {
 		return nil, fmt.Errorf("base fee %s exceeds 256 bits", header.BaseFee)
 	}
-	r := NewRunner(e.chain, blockContext(header, e.blockHashes(in, header)), e.state, vm.Config{}, e.jumps, header.GasLimit)
+	r := e.runner(blockContext(header, e.blockHashes(in, header)), e.state, vm.Config{}, header.GasLimit)
 	defer r.Close()
 	if err := r.ParentHash(header.ParentHash); err != nil {
 		return nil, err
@@ -164,7 +164,7 @@ func (e *Executor) run(ctx context.Context, in *Input, header *chain.Header, out
 		r.lighten()
 	}
 	header.GasUsed = r.GasUsed()
-	return txs, nil
+	return txs, e.endBlock(ctx, r, e.genesis.Consensus.Engine, header)
 }
 
 // apply runs one decided transaction. Its error is the reason for leaving it out, or wraps ErrState.

@@ -3,7 +3,9 @@ package execute_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -33,6 +35,8 @@ type gethLedger struct {
 	config *params.ChainConfig
 	db     state.Database
 	root   common.Hash
+	// feeTo gets base fees, which Ethereum burns; nil: burnt.
+	feeTo *common.Address
 }
 
 func newGethLedger(t testing.TB, config *params.ChainConfig, alloc chain.WriteSet) *gethLedger {
@@ -118,6 +122,10 @@ func (g *gethLedger) run(st *state.StateDB, h *chain.Header, hash func(uint64) c
 			out.excluded = append(out.excluded, err.Error())
 			continue
 		}
+		if g.feeTo != nil {
+			fee := new(uint256.Int).Mul(uint256.NewInt(res.UsedGas), uint256.MustFromBig(h.BaseFee))
+			st.AddBalance(*g.feeTo, fee, tracing.BalanceIncreaseRewardTransactionFee)
+		}
 		view.Finalise(evm.GetRules())
 		receipt := core.MakeReceipt(evm, res, st, h.Number, common.Hash{}, h.Time, inner, pool.CumulativeUsed(), nil)
 		if cfg.Tracer != nil && cfg.Tracer.OnTxEnd != nil {
@@ -172,15 +180,18 @@ const (
 // TestRandomBlocksEqualGeth runs random blocks through Execute and through geth's StateDB and trie.
 func TestRandomBlocksEqualGeth(t *testing.T) {
 	r := seed(t)
-	for _, mode := range []chain.FeeMode{chain.FeesZero, chain.FeesFixed} {
+	for _, kept := range []bool{false, true} {
 		w := newWorld(t, func(g *chain.Genesis) {
 			g.GasLimit = 40_000_000 // some transactions find no room
-			if g.Fees.Mode = mode; mode == chain.FeesFixed {
-				g.Fees.BaseFee = (*math.HexOrDecimal256)(big.NewInt(7))
-			}
 			withSystemContracts(g)
+			if kept {
+				// To an account that sends, receives and is looked at; on a market, whose base fee moves.
+				receiver := slices.SortedFunc(maps.Keys(g.Alloc), common.Address.Cmp)[2]
+				g.Fees = chain.Fees{Mode: chain.FeesMarket, BaseFee: (*math.HexOrDecimal256)(big.NewInt(1000)), BaseFeeTo: &receiver}
+			}
 		}, execute.DefaultConfig())
 		oracle := newGethLedger(t, w.genesis.ChainConfig(), w.genesisWrites())
+		oracle.feeTo = w.genesis.Fees.BaseFeeTo
 		gen := newGenerator(r, w)
 		txs, excluded, failed := 0, 0, 0
 		for range oracleBlocks {
@@ -198,7 +209,7 @@ func TestRandomBlocksEqualGeth(t *testing.T) {
 			}
 			gen.resync()
 		}
-		t.Logf("%s fees: %d transactions (%d failed inside), %d excluded, %d program steps", mode, txs, failed, excluded, gen.ops)
+		t.Logf("base fees kept %t: %d transactions (%d failed inside), %d excluded, %d program steps", kept, txs, failed, excluded, gen.ops)
 		require.Greater(t, gen.ops, 10_000)
 		require.Greater(t, txs, oracleBlocks*oracleTxs/4)
 		require.Positive(t, excluded)

@@ -30,6 +30,8 @@ type Runner struct {
 	view  vm.StateDB
 	gas   *core.GasPool
 	rules params.Rules
+	// feeTo gets the base fees; nil: they are burnt.
+	feeTo *common.Address
 }
 
 // NewRunner starts a block. cache may be nil; blockGas is what the block's transactions may use together.
@@ -58,6 +60,9 @@ func (r *Runner) Apply(msg *core.Message, hash common.Hash, index int) (*core.Ex
 		*r.gas = gas
 		r.state.Finalise(r.rules)
 		return nil, nil, err
+	}
+	if r.creditBaseFee(msg, res); r.state.Err() != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrState, r.state.Err())
 	}
 	logs := r.state.Logs()
 	r.steps = len(r.state.journal)

@@ -128,7 +128,7 @@ func (b *sandbox) run(ctx context.Context, msg *core.Message, hooks *tracing.Hoo
 		// A call that pays nothing sees no base fee either: the EVM assumes that fees cover it.
 		block.BaseFee = new(big.Int)
 	}
-	r := NewRunner(b.e.chain, block, b.state, vm.Config{NoBaseFee: true, Tracer: hooks}, b.e.jumps, msg.GasLimit)
+	r := b.e.runner(block, b.state, vm.Config{NoBaseFee: true, Tracer: hooks}, msg.GasLimit)
 	defer r.Close()
 	if b.precompiles != nil {
 		r.evm.SetPrecompiles(b.precompiles)

@@ -58,7 +58,7 @@ type simulation struct {
 
 // Simulate runs blocks of calls on top of cc's block, each on what the one before left (eth_simulateV1). gasCap bounds the gas of all calls
 // together; 0 is no bound. cc's own overrides are not used: every block brings its own. A *chain.SimulationError carries the code of a
-// request that cannot be. The headers' state root is zero: nothing is committed.
+// request that cannot be. The headers' state root is zero: nothing is committed. What an engine does at the end of blocks (rewards, elections) is left out.
 func (e *Executor) Simulate(ctx context.Context, cc *chain.CallContext, blocks []chain.SimulatedBlock, opts chain.SimulationOptions, gasCap uint64) ([]chain.SimulatedResult, error) {
 	blocks, err := fillBlocks(cc.Header, blocks)
 	if err != nil {
@@ -169,7 +169,7 @@ func (s *simulation) runBlock(ctx context.Context, b *chain.SimulatedBlock, out 
 		return simulationError(codeInvalidParams, "%v", err)
 	}
 	logs := &transferTracer{transfers: s.opts.TraceTransfers, height: h.Number.Uint64(), time: h.Time}
-	r := NewRunner(s.e.chain, s.block, s.state, vm.Config{NoBaseFee: !s.opts.Validation, Tracer: logs.hooks()}, s.e.jumps, h.GasLimit)
+	r := s.e.runner(s.block, s.state, vm.Config{NoBaseFee: !s.opts.Validation, Tracer: logs.hooks()}, h.GasLimit)
 	defer r.Close()
 	r.evm.SetPrecompiles(s.precompiles)
 	stop := context.AfterFunc(ctx, r.Cancel)

@@ -56,7 +56,7 @@ func (e *Executor) TraceBlock(ctx context.Context, in *chain.Replay, only *int, 
 	if overflow {
 		return nil, fmt.Errorf("base fee %s exceeds 256 bits", h.BaseFee)
 	}
-	r := NewRunner(e.chain, b.block, b.state, vm.Config{}, e.jumps, h.GasLimit)
+	r := e.runner(b.block, b.state, vm.Config{}, h.GasLimit)
 	defer r.Close()
 	stop := context.AfterFunc(ctx, r.Cancel)
 	defer stop()
@@ -99,7 +99,7 @@ func (e *Executor) trace(ctx context.Context, b *sandbox, msg *core.Message, tx 
 		return nil, err
 	}
 	cfg.Tracer = tracer.Hooks
-	r := NewRunner(e.chain, b.block, b.state, cfg, e.jumps, msg.GasLimit)
+	r := e.runner(b.block, b.state, cfg, msg.GasLimit)
 	defer r.Close()
 	if b.precompiles != nil {
 		r.evm.SetPrecompiles(b.precompiles)
@@ -112,6 +112,9 @@ func (e *Executor) trace(ctx context.Context, b *sandbox, msg *core.Message, tx 
 	defer stop()
 	if tracer.OnTxStart != nil {
 		tracer.OnTxStart(r.evm.GetVMContext(), tx, msg.From)
+	}
+	if opts.Tracer == "prestateTracer" {
+		r.showFeeReceiver(tracer)
 	}
 	res, logs, err := r.Apply(msg, at.TxHash, at.TxIndex)
 	if r.evm.Cancelled() {

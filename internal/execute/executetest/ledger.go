@@ -17,6 +17,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 	"github.com/ethereum/go-ethereum/trie"
 	"github.com/ethereum/go-ethereum/triedb"
+	"github.com/holiman/uint256"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 )
@@ -98,6 +99,17 @@ func (l *Ledger) Erasure() chain.WriteSet {
 	}
 	slices.SortFunc(out, func(a, b chain.AccountChange) int { return a.Address.Cmp(b.Address) })
 	return out
+}
+
+// Supply is what all accounts hold together, in wei.
+func (l *Ledger) Supply() *uint256.Int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	sum := new(uint256.Int)
+	for _, a := range l.accounts {
+		sum.Add(sum, &a.Balance)
+	}
+	return sum
 }
 
 // Root is the state root.
