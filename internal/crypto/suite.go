@@ -82,6 +82,9 @@ type Suite interface {
 	// ParsePublicKey refuses bytes that are not a key of this suite (wrong length, point not on the curve).
 	ParsePublicKey(b []byte) (PublicKey, error)
 
+	// PublicKeySize is the length in bytes of a node's public key. A signature of either suite has 64.
+	PublicKeySize() int
+
 	// AEAD is the suite's authenticated cipher under a KeySize key, with nonces of 12 and tags of 16 bytes. The caller sees that no nonce is used twice.
 	AEAD(key []byte) (cipher.AEAD, error)
 	// Seal encrypts and authenticates plaintext under a KeySize key with a fresh nonce from rand; context is authenticated, not stored.

@@ -17,8 +17,12 @@ import (
 	"github.com/jialing-chain/jialing/internal/crypto/sm2"
 )
 
-// keySize is SM4's.
-const keySize = 16
+const (
+	// keySize is SM4's.
+	keySize = 16
+	// coordinateSize is that of SM2's field.
+	coordinateSize = 32
+)
 
 // Suite is the suite of the Chinese standards. The zero value is ready; it is safe for concurrent use.
 type Suite struct{}
@@ -72,6 +76,9 @@ func (Suite) ParsePublicKey(b []byte) (crypto.PublicKey, error) {
 	}
 	return publicKey{key}, nil
 }
+
+// PublicKeySize is 64 bytes, X ‖ Y.
+func (Suite) PublicKeySize() int { return 2 * coordinateSize }
 
 // AEAD is SM4-GCM under a 16-byte key.
 func (Suite) AEAD(key []byte) (cipher.AEAD, error) {

@@ -67,6 +67,9 @@ func (Suite) ParsePublicKey(b []byte) (crypto.PublicKey, error) {
 	return publicKey(append([]byte(nil), b...)), nil
 }
 
+// PublicKeySize is Ed25519's.
+func (Suite) PublicKeySize() int { return ed25519.PublicKeySize }
+
 // AEAD is AES-256-GCM.
 func (Suite) AEAD(key []byte) (cipher.AEAD, error) {
 	if len(key) != 32 {
