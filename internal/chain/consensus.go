@@ -156,9 +156,10 @@ type WorkCheckpoint struct {
 	Hash   crypto.Hash `json:"hash"`
 }
 
-// DefaultWorkParams fit a few ordinary machines: a block each two seconds, final after six.
+// DefaultWorkParams fit a few ordinary machines: a block each two seconds, final after six. With a half-life of ten intervals the interval is back within a
+// tenth of its target 65 blocks after the hash power has changed tenfold.
 func DefaultWorkParams() *WorkParams {
-	return &WorkParams{BlockMillis: 2000, Depth: 6, Bits: 0x1f00ffff, HalfLifeMillis: 60_000, Reward: ether(2), HalvingBlocks: 2_100_000}
+	return &WorkParams{BlockMillis: 2000, Depth: 6, Bits: 0x1f00ffff, HalfLifeMillis: 20_000, Reward: ether(2), HalvingBlocks: 2_100_000}
 }
 
 func ether(n int64) *math.HexOrDecimal256 {

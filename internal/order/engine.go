@@ -3,6 +3,7 @@ package order
 import (
 	"context"
 	"fmt"
+	"math/big"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -87,6 +88,35 @@ type Status struct {
 	Heard map[chain.ValidatorID]time.Time
 	// Evidence is of validators that contradicted themselves, the newest last; the log has all.
 	Evidence []Evidence
+	// Work is of an engine that works for its decisions; nil of others.
+	Work *WorkStatus
+}
+
+// WorkStatus is what an engine that works for its decisions knows of blocks and headers.
+type WorkStatus struct {
+	// Tip and TipHash are the last block of the branch that counts, TipTime its time; Work is all the work up to it.
+	Tip     uint64
+	TipHash crypto.Hash
+	TipTime time.Time
+	Work    *big.Int
+	// Bits is the target of the next block, and Difficulty how many hashes that takes on average.
+	Bits       uint32
+	Difficulty float64
+	// Headers is the height of the best header, Blocks how many blocks that are not delivered are here, on all branches.
+	Headers uint64
+	Blocks  int
+	// Orphans is how many headers wait for their parent.
+	Orphans int
+	// Forks is how many blocks have come beside one of their height, Reorgs how often another branch took over, and Deepest how many blocks that took back at
+	// the most, all since the start.
+	Forks, Reorgs uint64
+	Deepest       int
+	// Refused counts, by reason, headers and blocks that were not accepted.
+	Refused map[string]uint64
+	// Mined is how many blocks this node has found, Mining with how many threads it looks for the next, HashRate how many hashes per second it makes.
+	Mined    uint64
+	Mining   int
+	HashRate float64
 }
 
 // Evidence is that a validator said two things of which one excludes the other.
