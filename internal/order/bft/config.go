@@ -15,6 +15,8 @@ import (
 
 // Config is what an engine is made from. All times come from the genesis: no node's own setting may stop the others.
 type Config struct {
+	// Kind is what Status calls this engine: chain.BFT, the same as saying nothing, or chain.PoS, where stake elects the sets that it is given.
+	Kind  chain.EngineKind
 	Suite crypto.Suite
 	// GenesisHash is the suite's hash of block 0's header.
 	GenesisHash crypto.Hash
@@ -31,6 +33,8 @@ type Config struct {
 // Validate names the first field that is missing.
 func (c *Config) Validate() error {
 	switch {
+	case c.Kind != "" && c.Kind != chain.BFT && c.Kind != chain.PoS:
+		return fmt.Errorf("bft: engine %q is another", c.Kind)
 	case c.Suite == nil:
 		return errors.New("bft: no suite")
 	case len(c.Public) == 0:

@@ -39,8 +39,11 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Kind == "" {
+		cfg.Kind = chain.BFT
+	}
 	return &Engine{cfg: cfg, log: cfg.Log, bell: make(chan struct{}, 1), inbox: newInbox(), bodies: newBodies(),
-		status: order.Status{Engine: chain.BFT, Heard: make(map[chain.ValidatorID]time.Time)}}, nil
+		status: order.Status{Engine: cfg.Kind, Heard: make(map[chain.ValidatorID]time.Time)}}, nil
 }
 
 // Run implements order.Engine: one session after the other while this node is a validator, and following while it is none.
