@@ -62,6 +62,8 @@ func (g *Genesis) validateOrganisations(bad func(string, string, ...any) error) 
 		return bad("admission", "%q is unknown, use \"open\" or \"certificates\"", g.Admission)
 	case g.Admission == AdmitCertificates && len(g.Organisations) == 0:
 		return bad("organisations", "lists none, but admission is \"certificates\": no node could be let in")
+	case len(g.Organisations) > 0 && g.Consensus.Engine == PoS:
+		return bad("organisations", "engine \"pos\" is open to whoever stakes; certificates would let in whom no stake elects, and keep out whom it does")
 	case len(g.Organisations) > 0 && g.Consensus.Engine != BFT:
 		return bad("organisations", "engine %q has no other nodes to admit", g.Consensus.Engine)
 	case len(g.Organisations) > MaxOrganisations:

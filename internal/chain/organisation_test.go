@@ -37,6 +37,7 @@ func TestGenesisWithOrganisations(t *testing.T) {
 		"has no other nodes": func(g *chain.Genesis) {
 			g.Consensus.Engine, g.Consensus.BFT, g.Validators = chain.Solo, nil, g.Validators[:1]
 		},
+		"is open to whoever stakes": func(g *chain.Genesis) { g.Consensus.Engine, g.Consensus.Stake = chain.PoS, chain.DefaultStakeParams() },
 		"at most 64":                func(g *chain.Genesis) { g.Organisations = make([]chain.GenesisOrganisation, 65) },
 		"organisations[1].name: mu": func(g *chain.Genesis) { g.Organisations[1].Name = "" },
 		"is there twice":            func(g *chain.Genesis) { g.Organisations[1].Name = "嘉陵银行" },

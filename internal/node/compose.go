@@ -174,7 +174,7 @@ func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key cr
 			return raft.New(raft.Config{Suite: suite, GenesisHash: genesis, Founders: g.ValidatorSet(), Public: key.Public().Bytes(), Params: *g.Consensus.Raft,
 				Heartbeat: heartbeat, Journal: journal, Log: log})
 		}
-		return bft.New(bft.Config{Suite: suite, GenesisHash: genesis, Public: key.Public().Bytes(), Params: *g.Consensus.BFT, Heartbeat: heartbeat,
+		return bft.New(bft.Config{Kind: g.Consensus.Engine, Suite: suite, GenesisHash: genesis, Public: key.Public().Bytes(), Params: *g.Consensus.BFT, Heartbeat: heartbeat,
 			Journal: journal, Log: log})
 	}
 	return solo.New(suite, genesis, g.Validators[0].ID, heartbeat), nil
