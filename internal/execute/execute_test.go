@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/crypto/intl"
 	"github.com/jialing-chain/jialing/internal/execute"
 	"github.com/jialing-chain/jialing/internal/execute/executetest"
@@ -28,6 +29,7 @@ import (
 type world struct {
 	t        testing.TB
 	genesis  *chain.Genesis
+	suite    crypto.Suite // of guomiWorld
 	exec     *execute.Executor
 	ledger   *executetest.Ledger
 	headers  []*chain.Header

@@ -31,6 +31,9 @@ type Config struct {
 	TracerScripts bool
 	// Permission decides who may do what; nil allows all.
 	Permission Permission
+	// ChainHash is the suite's hash of block 0's header, which contracts ask for by a precompile. Together with the genesis it is the chain's, not a node's
+	// choice; where it is zero that precompile fails.
+	ChainHash crypto.Hash
 }
 
 // DefaultConfig keeps 64 MiB of code (2,600 contracts of the largest size), allows traces of 64 MiB (some 200,000 steps) and no scripts.
@@ -67,6 +70,8 @@ type Executor struct {
 	chain   *params.ChainConfig
 	codes   *codeCache
 	jumps   vm.JumpDestCache
+	// precompiles are the chain's; not to be altered.
+	precompiles vm.PrecompiledContracts
 	// states are the calls' views, reused.
 	states sync.Pool
 	// state is Execute's view, reused from block to block.
@@ -78,7 +83,8 @@ func New(cfg Config, g *chain.Genesis, suite crypto.Suite) (*Executor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Executor{cfg: cfg, genesis: g, suite: suite, chain: g.ChainConfig(), codes: newCodeCache(cfg.CodeCacheBytes), jumps: core.NewJumpDestCache()}
+	e := &Executor{cfg: cfg, genesis: g, suite: suite, chain: g.ChainConfig(), codes: newCodeCache(cfg.CodeCacheBytes), jumps: core.NewJumpDestCache(),
+		precompiles: precompiles(suite, cfg.ChainHash)}
 	e.state = newStateDB(e.codes)
 	e.states.New = func() any { return newStateDB(e.codes) }
 	return e, nil

@@ -27,7 +27,7 @@ type precompileCall struct {
 	fails    bool
 }
 
-func precompileCalls(t testing.TB) []precompileCall {
+func precompileCalls(t testing.TB, w *world) []precompileCall {
 	sealed := unhex(t, rfc8998Sealed)
 	forged := append([]byte{sealed[0] ^ 1}, sealed[1:]...)
 	aad := unhex(t, rfc8998AAD)
@@ -39,6 +39,9 @@ func precompileCalls(t testing.TB) []precompileCall {
 		{"open", execute.SM4OpenAddress, sm4Input(aad, sealed), unhex(t, rfc8998Plain), false},
 		{"open forged", execute.SM4OpenAddress, sm4Input(aad, forged), nil, true},
 		{"open malformed", execute.SM4OpenAddress, sealed[:31], nil, true},
+		{"node signature", execute.NodeSignatureAddress, signedInput(t, w.suite, []byte("a message")), word(1), false},
+		{"node signature refused", execute.NodeSignatureAddress, signedInput(t, w.suite, []byte("a message"))[1:], nil, false},
+		{"chain hash", execute.ChainHashAddress, nil, w.chainHash(), false},
 	}
 }
 
@@ -62,9 +65,19 @@ func guomiWorld(t testing.TB, suite crypto.Suite) *world {
 	w.genesis.Suite = suite.Name()
 	w.headers = []*chain.Header{w.genesis.Header(suite, w.genesisWrites(), w.ledger.Root())}
 	var err error
-	w.exec, err = execute.New(scripted, w.genesis, suite)
+	w.suite = suite
+	cfg := scripted
+	cfg.ChainHash = crypto.Hash(w.chainHash())
+	w.exec, err = execute.New(cfg, w.genesis, suite)
 	require.NoError(t, err)
 	return w
+}
+
+// chainHash is what names the chain in what validators sign.
+func (w *world) chainHash() []byte {
+	hash, err := chain.HeaderHash(w.suite, w.headers[0])
+	require.NoError(w.t, err)
+	return hash[:]
 }
 
 func onBothSuites(t *testing.T, test func(t *testing.T, w *world)) {
@@ -88,7 +101,7 @@ func calldataGas(data []byte) (before, least uint64) {
 
 func TestTransactionsToPrecompiles(t *testing.T) {
 	onBothSuites(t, func(t *testing.T, w *world) {
-		calls := precompileCalls(t)
+		calls := precompileCalls(t, w)
 		var txs chain.Txs
 		for i, c := range calls {
 			txs = append(txs, w.sign(0, &types.LegacyTx{Nonce: uint64(i), To: &c.addr, Gas: 100_000, GasPrice: new(big.Int), Data: c.in}))
@@ -110,7 +123,7 @@ func TestTransactionsToPrecompiles(t *testing.T) {
 
 func TestPrecompilesInCalls(t *testing.T) {
 	onBothSuites(t, func(t *testing.T, w *world) {
-		for _, c := range precompileCalls(t) {
+		for _, c := range precompileCalls(t, w) {
 			call := &chain.Call{From: w.addrs[0], To: &c.addr, Data: c.in}
 			res, err := w.exec.Call(context.Background(), w.callContext(), call, 1_000_000)
 			require.NoError(t, err, c.name)
@@ -144,7 +157,7 @@ func TestPrecompilesInCalls(t *testing.T) {
 // TestPrecompileGasAtTheBorder: the contract runs with the gas that it requires, not with one less; it is warm from the start.
 func TestPrecompileGasAtTheBorder(t *testing.T) {
 	onBothSuites(t, func(t *testing.T, w *world) {
-		for _, c := range precompileCalls(t) {
+		for _, c := range precompileCalls(t, w) {
 			need := contractAt(t, c.addr).RequiredGas(c.in)
 			run := func(addr common.Address, gas uint64, list types.AccessList) *chain.CallResult {
 				res, err := w.exec.Call(context.Background(), w.with(relay(addr, gas)), &chain.Call{To: &contract, Data: c.in, AccessList: list}, 1_000_000)
@@ -193,5 +206,5 @@ func TestTracersKnowThePrecompiles(t *testing.T) {
 	require.Len(t, frames, 1)
 	require.JSONEq(t, `{"0xf0b43e94-156":1}`, trace(chain.TraceOptions{Tracer: "4byteTracer"}), "only the outer call has a selector")
 	require.JSONEq(t, `[true, false]`, trace(chain.TraceOptions{Tracer: `{fault(){}, result(ctx) {
-		return [isPrecompiled(toAddress("0x0000000000000000000000000000000000005002")), isPrecompiled(toAddress("0x0000000000000000000000000000000000005005"))] }}`}))
+		return [isPrecompiled(toAddress("0x0000000000000000000000000000000000005002")), isPrecompiled(toAddress("0x0000000000000000000000000000000000005007"))] }}`}))
 }

@@ -151,7 +151,7 @@ func TestPrecompileGas(t *testing.T) {
 	for _, c := range []struct {
 		addr       common.Address
 		base, word uint64
-	}{{execute.SM3Address, 60, 12}, {execute.SM2Address, 7_500, 0}, {execute.SM4SealAddress, 300, 24}, {execute.SM4OpenAddress, 300, 24}} {
+	}{{execute.SM3Address, 60, 12}, {execute.SM2Address, 7_500, 0}, {execute.SM4SealAddress, 300, 24}, {execute.SM4OpenAddress, 300, 24}, {execute.NodeSignatureAddress, 8_000, 12}} {
 		for n, words := range map[int]uint64{0: 0, 1: 1, 31: 1, 32: 1, 33: 2, 64: 2, 160: 5, 1 << 20: 1 << 15} {
 			require.Equal(t, c.base+c.word*words, contractAt(t, c.addr).RequiredGas(make([]byte, n)), "%s, %d bytes", c.addr, n)
 		}
@@ -160,7 +160,7 @@ func TestPrecompileGas(t *testing.T) {
 
 // TestPrecompilesAreEthereumsAndOurs: nothing of Ethereum's is altered, and everybody who asks gets the same list.
 func TestPrecompilesAreEthereumsAndOurs(t *testing.T) {
-	ours := []common.Address{execute.SM3Address, execute.SM2Address, execute.SM4SealAddress, execute.SM4OpenAddress}
+	ours := []common.Address{execute.SM3Address, execute.SM2Address, execute.SM4SealAddress, execute.SM4OpenAddress, execute.NodeSignatureAddress, execute.ChainHashAddress}
 	osaka := params.Rules{IsBerlin: true, IsCancun: true, IsPrague: true, IsOsaka: true}
 	want := slices.Clone(ours)
 	for i := range byte(0x11) {

@@ -18,6 +18,7 @@ import (
 func (e *Executor) runner(block vm.BlockContext, st *StateDB, cfg vm.Config, gas uint64) *Runner {
 	r := NewRunner(e.chain, block, st, cfg, e.jumps, gas)
 	r.feeTo = e.genesis.Fees.BaseFeeTo
+	r.usePrecompiles(e.precompiles)
 	return r
 }
 

@@ -32,6 +32,8 @@ type Runner struct {
 	rules params.Rules
 	// feeTo gets the base fees; nil: they are burnt.
 	feeTo *common.Address
+	// precompiles replace the rules' own where they are not nil.
+	precompiles vm.PrecompiledContracts
 }
 
 // NewRunner starts a block. cache may be nil; blockGas is what the block's transactions may use together.
@@ -44,6 +46,13 @@ func NewRunner(config *params.ChainConfig, block vm.BlockContext, st *StateDB, c
 	r.evm.SetJumpDestCache(cache)
 	r.rules = r.evm.GetRules()
 	return r
+}
+
+// usePrecompiles replaces the rules' own contracts; nil leaves them.
+func (r *Runner) usePrecompiles(p vm.PrecompiledContracts) {
+	if r.precompiles = p; p != nil {
+		r.evm.SetPrecompiles(p)
+	}
 }
 
 // Apply runs one transaction and finalises it. An error means that the message cannot be in a block here; state and gas pool are as before
@@ -82,6 +91,7 @@ func (r *Runner) lighten() {
 	old := r.evm
 	r.evm = vm.NewEVM(old.Context, r.view, old.ChainConfig(), old.Config)
 	r.evm.SetJumpDestCache(r.jumps)
+	r.usePrecompiles(r.precompiles)
 	old.Release()
 	r.steps = 0
 }

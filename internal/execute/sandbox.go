@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 
@@ -38,8 +39,7 @@ func (e *Executor) open(cc *chain.CallContext) (*sandbox, error) {
 	if len(cc.Accounts) == 0 {
 		return b, nil
 	}
-	random := b.block.Random != nil
-	b.precompiles = vm.ActivePrecompiledContracts(e.chain.Rules(b.block.BlockNumber, random, b.block.Time))
+	b.precompiles = maps.Clone(e.precompiles)
 	if err := overrideAccounts(b.state, cc.Accounts, b.precompiles); err != nil {
 		b.close()
 		return nil, err
@@ -131,7 +131,7 @@ func (b *sandbox) run(ctx context.Context, msg *core.Message, hooks *tracing.Hoo
 	r := b.e.runner(block, b.state, vm.Config{NoBaseFee: true, Tracer: hooks}, msg.GasLimit)
 	defer r.Close()
 	if b.precompiles != nil {
-		r.evm.SetPrecompiles(b.precompiles)
+		r.usePrecompiles(b.precompiles)
 	}
 	stop := context.AfterFunc(ctx, r.Cancel)
 	defer stop()

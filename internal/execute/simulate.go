@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 
@@ -164,14 +165,14 @@ func (s *simulation) blockHash(height uint64) common.Hash {
 func (s *simulation) runBlock(ctx context.Context, b *chain.SimulatedBlock, out *chain.SimulatedResult) error {
 	h := s.nextHeader(b.Block)
 	s.header, s.block = h, blockContext(h, s.blockHash)
-	s.precompiles = vm.ActivePrecompiledContracts(s.e.chain.Rules(h.Number, true, h.Time))
+	s.precompiles = maps.Clone(s.e.precompiles)
 	if err := overrideAccounts(s.state, b.Accounts, s.precompiles); err != nil {
 		return simulationError(codeInvalidParams, "%v", err)
 	}
 	logs := &transferTracer{transfers: s.opts.TraceTransfers, height: h.Number.Uint64(), time: h.Time}
 	r := s.e.runner(s.block, s.state, vm.Config{NoBaseFee: !s.opts.Validation, Tracer: logs.hooks()}, h.GasLimit)
 	defer r.Close()
-	r.evm.SetPrecompiles(s.precompiles)
+	r.usePrecompiles(s.precompiles)
 	stop := context.AfterFunc(ctx, r.Cancel)
 	defer stop()
 	if err := r.ParentHash(h.ParentHash); err != nil {

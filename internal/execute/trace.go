@@ -102,7 +102,7 @@ func (e *Executor) trace(ctx context.Context, b *sandbox, msg *core.Message, tx 
 	r := e.runner(b.block, b.state, cfg, msg.GasLimit)
 	defer r.Close()
 	if b.precompiles != nil {
-		r.evm.SetPrecompiles(b.precompiles)
+		r.usePrecompiles(b.precompiles)
 	}
 	// It stays armed while the result is made: a script's result() may loop as well.
 	stop := context.AfterFunc(ctx, func() {

@@ -65,7 +65,9 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 	if p.sets, err = govern.NewTracker(n.genesis, n.suite, st); err != nil {
 		return nil, err
 	}
-	if p.execute, err = execute.New(n.cfg.Execute.config(), n.genesis, n.suite); err != nil {
+	executeCfg := n.cfg.Execute.config()
+	executeCfg.ChainHash = p.genesisHash
+	if p.execute, err = execute.New(executeCfg, n.genesis, n.suite); err != nil {
 		return nil, err
 	}
 	poolCfg := n.cfg.Pool

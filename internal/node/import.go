@@ -103,7 +103,9 @@ func newImporter(cfg Config, g *chain.Genesis, st *store.Store) (*importer, erro
 	if im.genesis, err = chain.HeaderHash(suite, header0); err != nil {
 		return nil, err
 	}
-	if im.executor, err = execute.New(cfg.Execute.config(), g, suite); err != nil {
+	executeCfg := cfg.Execute.config()
+	executeCfg.ChainHash = im.genesis
+	if im.executor, err = execute.New(executeCfg, g, suite); err != nil {
 		return nil, err
 	}
 	if err := im.recent.load(st, im.head.Number.Uint64()); err != nil {
