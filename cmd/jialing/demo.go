@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,7 +17,10 @@ import (
 type demoFlags struct {
 	dir, httpAddr, document, suite, consensus string
 	transfers, senders                        int
-	fresh, once, solo                         bool
+	fresh, once, solo, compare                bool
+	// engine is what consensus names; parameters are what it has otherwise than a new network, and why.
+	engine     *demoEngine
+	parameters string
 }
 
 // Bounds of what the demo is asked to do: it signs everything before it sends. A network's demo kills a node while the second half of the transfers is
@@ -47,15 +51,23 @@ func (c *cli) demoCommand() *cobra.Command {
 signed token transfers from several accounts to all nodes in turn, kill the leader with -9 on the way and bring it back, notarise a file, prove it
 offline, alter a byte of the proof and see it refused. Then print what happened and keep serving until Ctrl-C.
 
---solo does it with a chain of one node, where nobody is killed.`,
+--consensus says by which engine; --consensus all runs every one of them, one after the other. At the end a table compares the engines that have run
+in this folder, and lesson.json beside the nodes' folders has what each run measured; --compare shows the table again. A chain of one node
+(--consensus solo, or --solo) has nobody to kill.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			least := 1
-			if !f.solo {
-				least = minDemoLoad
+			if f.compare {
+				return c.compareDemos(f.dir)
 			}
-			if f.transfers < least || f.transfers > maxDemoTransfers || f.senders < 1 || f.senders > maxDemoSenders {
-				return usagef("--transfers must be %d to %d, --senders 1 to %d", least, maxDemoTransfers, maxDemoSenders)
+			if f.solo {
+				f.consensus = string(chain.Solo)
+			}
+			if f.consensus == demoAll {
+				return c.demoAll(cmd.Context(), f, cmd.Flags().Changed("document"))
+			}
+			var err error
+			if f.engine, err = findDemoEngine(f.consensus); err != nil {
+				return err
 			}
 			return c.demo(cmd.Context(), &f, cmd.Flags().Changed("document"))
 		},
@@ -65,18 +77,51 @@ offline, alter a byte of the proof and see it refused. Then print what happened 
 	flags.StringVar(&f.httpAddr, "http.addr", "127.0.0.1:8545", "host:port for JSON-RPC of the first node; the next ones count up (port 0 takes free ones)")
 	flags.StringVar(&f.document, "document", "README.md", "file to notarise")
 	flags.StringVar(&f.suite, "suite", defaultSuite, "cryptographic suite of the chain: intl or gm")
-	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "consensus of the network: bft or raft")
+	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "consensus engine: solo, raft, bft; all: each of them")
 	flags.IntVar(&f.transfers, "transfers", 1000, "token transfers to send")
 	flags.IntVar(&f.senders, "senders", 10, "accounts that send them")
 	flags.BoolVar(&f.fresh, "fresh", false, "replace the folder of an earlier demo")
 	flags.BoolVar(&f.once, "once", false, "stop after the table instead of serving on")
-	flags.BoolVar(&f.solo, "solo", false, "a chain of one node instead of a network")
+	flags.BoolVar(&f.solo, "solo", false, "a chain of one node instead of a network: --consensus solo")
+	flags.BoolVar(&f.compare, "compare", false, "show what the demos in this folder measured, and do nothing else")
 	return cmd
 }
 
+// demoAll runs the demo by every engine, one after the other, and compares them.
+func (c *cli) demoAll(ctx context.Context, f demoFlags, documentGiven bool) error {
+	f.once = true
+	for i := range demoEngines {
+		one := f
+		one.engine = &demoEngines[i]
+		one.consensus, one.solo = string(one.engine.kind), one.engine.nodes == 1
+		if err := c.demo(ctx, &one, documentGiven); err != nil {
+			return fmt.Errorf("%s: %w", one.consensus, err)
+		}
+		f.fresh = true // what is there now is ours
+	}
+	return nil
+}
+
+// compareDemos shows lesson.json.
+func (c *cli) compareDemos(dir string) error {
+	l, err := readLesson(dir)
+	if err != nil {
+		return err
+	}
+	return c.print(l, func(w io.Writer) { compareText(w, l.latest()) })
+}
+
 func (c *cli) demo(ctx context.Context, f *demoFlags, documentGiven bool) error {
+	least := 1
+	if f.engine.nodes > 1 {
+		least = minDemoLoad
+	}
+	if f.transfers < least || f.transfers > maxDemoTransfers || f.senders < 1 || f.senders > maxDemoSenders {
+		return usagef("--transfers must be %d to %d, --senders 1 to %d", least, maxDemoTransfers, maxDemoSenders)
+	}
+	f.solo = f.engine.nodes == 1
 	if !c.json {
-		c.warn("Making a %s in %s", map[bool]string{true: "chain", false: fmt.Sprintf("network of %d validators", demoValidators)}[f.solo], f.dir)
+		c.warn("Making a %s by consensus %s in %s", f.engine.makes(), f.engine.kind, f.dir)
 	}
 	dev, folders, err := f.make(c)
 	if err != nil {
@@ -93,7 +138,10 @@ func (c *cli) demo(ctx context.Context, f *demoFlags, documentGiven bool) error 
 	err = nodes.startAll(ctx)
 	if err == nil {
 		d := &demonstration{cli: c, flags: f, dev: dev, document: document, nodes: nodes}
-		if err = d.run(ctx); err == nil && !f.once {
+		if err = d.run(ctx); err == nil {
+			err = d.conclude()
+		}
+		if err == nil && !f.once {
 			nodes.serving.Store(true)
 			d.printNext()
 			<-ctx.Done()
@@ -105,7 +153,7 @@ func (c *cli) demo(ctx context.Context, f *demoFlags, documentGiven bool) error 
 	return errors.Join(err, nodes.stop())
 }
 
-// clearDemo removes an earlier demo where that is asked for, and nothing else.
+// clearDemo removes an earlier demo where that is asked for, and nothing else. What earlier demos measured stays.
 func clearDemo(dir string, fresh bool) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && len(entries) == 0) {
@@ -120,5 +168,13 @@ func clearDemo(dir string, fresh bool) error {
 	if !fresh {
 		return fmt.Errorf("%w: %s", errOldDemo, dir)
 	}
-	return os.RemoveAll(dir)
+	for _, e := range entries {
+		if e.Name() == lessonFile || e.Name() == demoMarker {
+			continue // the marker stays: half cleared it is still a demo's
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("clear the folder: %w", err)
+		}
+	}
+	return nil
 }

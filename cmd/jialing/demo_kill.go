@@ -260,6 +260,12 @@ func (r *killRun) killAndBringBack(ctx context.Context, transfers int) error {
 		return err
 	}
 	v.NewLeader = nodes.folders[leader].name
+	r.d.lesson.Faults = []lessonFault{
+		{Action: faultKill, Nodes: []string{v.Node}, Led: true, Pause: v.PauseMillis, LeaderBefore: v.Node, LeaderAfter: v.NewLeader, Evidence: []string{},
+			Banned: []string{}, Ended: []string{}},
+		{Action: faultRestart, Nodes: []string{v.Node}, LeaderBefore: v.NewLeader, LeaderAfter: v.NewLeader, CatchUp: v.CatchUpSeconds, Behind: v.BlocksBehind,
+			Evidence: []string{}, Banned: []string{}, Ended: []string{}},
+	}
 	return nil
 }
 

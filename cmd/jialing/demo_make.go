@@ -21,11 +21,7 @@ type demoFolder struct {
 // make prepares the folder and the chain in it; it returns the test accounts and the nodes' folders.
 func (f *demoFlags) make(c *cli) ([]*client.Secp256k1, []demoFolder, error) {
 	// First the ports: with a node of an earlier demo still running, its folder must stay.
-	n := demoValidators
-	if f.solo {
-		n = 1
-	}
-	ports, err := f.ports(n)
+	ports, err := f.ports(f.engine.nodes)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -35,8 +31,8 @@ func (f *demoFlags) make(c *cli) ([]*client.Secp256k1, []demoFolder, error) {
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
 		return nil, nil, fmt.Errorf("make the folder: %w", err)
 	}
-	if err := writeNew(filepath.Join(f.dir, demoMarker), []byte("jialing demo --fresh replaces this folder\n"), 0o644); err != nil {
-		return nil, nil, err
+	if err := os.WriteFile(filepath.Join(f.dir, demoMarker), []byte("jialing demo --fresh replaces this folder but for "+lessonFile+"\n"), 0o644); err != nil {
+		return nil, nil, fmt.Errorf("mark the folder: %w", err)
 	}
 	genesis := genesisFlags{chainID: defaultChainID, name: "demo", suite: f.suite, fees: string(chain.FeesZero), gasLimit: defaultGasLimit,
 		batchMillis: defaultBatchMillis, dev: true, devAccounts: max(10, f.senders)}

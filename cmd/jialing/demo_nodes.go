@@ -66,13 +66,17 @@ func (n *demoNodes) startAll(ctx context.Context) error {
 	return nil
 }
 
+// urls are where the nodes answer JSON-RPC.
+func (n *demoNodes) urls() (out []string) {
+	for _, c := range n.children {
+		out = append(out, c.view.HTTP)
+	}
+	return out
+}
+
 // missing says what keeps the network from ordering; "" when nothing does.
 func (n *demoNodes) missing(ctx context.Context) string {
-	var urls []string
-	for _, c := range n.children {
-		urls = append(urls, c.view.HTTP)
-	}
-	for i, a := range probeAll(ctx, urls) {
+	for i, a := range probeAll(ctx, n.urls()) {
 		folder, err := openNodeFolder(n.folders[i].dir)
 		if err != nil {
 			return err.Error()
@@ -212,11 +216,7 @@ func (c *child) stop() error {
 // leader asks the nodes who leads and returns its number.
 func (n *demoNodes) leader(ctx context.Context) (int, error) {
 	for {
-		var urls []string
-		for _, c := range n.children {
-			urls = append(urls, c.view.HTTP)
-		}
-		answers := probeAll(ctx, urls)
+		answers := probeAll(ctx, n.urls())
 		for _, a := range answers {
 			if a.err != nil || a.status.Leader == nil {
 				continue

@@ -35,6 +35,8 @@ type demonstration struct {
 	evidence     common.Address
 	gas          uint64 // of one transfer, estimated
 	shown        demoView
+	// lesson is what lesson.json will have of this run.
+	lesson lessonRun
 }
 
 // stepTimeout bounds a step that waits for the chain; each takes milliseconds on a machine that works, the one with the kill some seconds.
@@ -191,16 +193,27 @@ func (d *demonstration) transfer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	before, err := sumCounters(ctx, d.nodes.urls())
+	if err != nil {
+		return err
+	}
 	out, err := load.send(ctx, d.conns, conn)
 	if err != nil {
 		return err
 	}
+	after, err := sumCounters(ctx, d.nodes.urls())
+	if err != nil {
+		return err
+	}
+	after.add(before, -1)
 	v := &d.shown
 	v.Transfers, v.Senders = n, d.flags.senders
 	v.Blocks = out.blocks
 	v.Seconds = out.took.Seconds()
 	v.PerSecond = float64(n) / v.Seconds
 	v.LatencyP50, v.LatencyP99 = out.percentile(50), out.percentile(99)
+	d.lesson.Burst = &lessonFigures{Transfers: n, Blocks: v.Blocks, Seconds: v.Seconds, PerSecond: v.PerSecond, LatencyP50: v.LatencyP50, LatencyP99: v.LatencyP99}
+	after.perTx(n, d.lesson.Burst)
 	d.height = max(d.height, int(out.height))
 	return d.checkTransfers(ctx, conn, head.Number.Uint64()+1, n)
 }
@@ -332,6 +345,7 @@ func (d *demonstration) compare(ctx context.Context) error {
 		v.BaseFee = formatAmount(head.BaseFee)
 	}
 	v.Head, v.Finalized = v.Nodes[0].Head, v.Nodes[0].Finalized
+	d.lesson.Totals = lessonTotals{Sent: v.Transfers, Included: v.Transfers, SameHead: true} // checkTransfers has counted, and else we were not here
 	return nil
 }
 

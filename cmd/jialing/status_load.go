@@ -26,10 +26,16 @@ const maxMetrics = 4 << 20
 var blockStages = []string{"executed", "durable", "certified"}
 
 // readLoad reads the node's /metrics.
-func readLoad(ctx context.Context, rpcURL string) (*load, error) {
+func readLoad(ctx context.Context, rpcURL string) (out *load, err error) {
+	err = withMetrics(ctx, rpcURL, func(r io.Reader) error { out, err = parseLoad(r); return err })
+	return out, err
+}
+
+// withMetrics gives parse what the node's /metrics says.
+func withMetrics(ctx context.Context, rpcURL string, parse func(io.Reader) error) error {
 	u, err := url.Parse(rpcURL)
 	if err != nil {
-		return nil, fmt.Errorf("read metrics: %w", err)
+		return fmt.Errorf("read metrics: %w", err)
 	}
 	u.Scheme = strings.Replace(u.Scheme, "ws", "http", 1)
 	u.Path, u.RawQuery = "/metrics", ""
@@ -37,38 +43,29 @@ func readLoad(ctx context.Context, rpcURL string) (*load, error) {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("read metrics: %w", err)
+		return fmt.Errorf("read metrics: %w", err)
 	}
 	credentials, err := readCredentials(rpcURL)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	credentials.authorize(request.Header)
 	response, err := credentials.transport().Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("read metrics: %w", err)
+		return fmt.Errorf("read metrics: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("read metrics: %s", response.Status)
+		return fmt.Errorf("read metrics: %s", response.Status)
 	}
-	return parseLoad(io.LimitReader(response.Body, maxMetrics))
+	return parse(io.LimitReader(response.Body, maxMetrics))
 }
 
 // parseLoad takes the few series that the view needs out of Prometheus' text format.
 func parseLoad(r io.Reader) (*load, error) {
 	out := &load{seconds: make(map[string]float64), counted: make(map[string]float64)}
 	found := false
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		name, text, ok := strings.Cut(lines.Text(), " ")
-		if !ok || strings.HasPrefix(name, "#") {
-			continue
-		}
-		value, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			continue
-		}
+	err := eachSeries(r, func(name string, value float64) {
 		switch {
 		case name == "jialing_transactions_total":
 			out.txs, found = value, true
@@ -84,14 +81,32 @@ func parseLoad(r io.Reader) (*load, error) {
 				}
 			}
 		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read metrics: %w", err)
+	})
+	if err != nil {
+		return nil, err
 	}
 	if !found {
 		return nil, fmt.Errorf("read metrics: not a node's")
 	}
 	return out, nil
+}
+
+// eachSeries calls f with every series of Prometheus' text format.
+func eachSeries(r io.Reader, f func(name string, value float64)) error {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		name, text, ok := strings.Cut(lines.Text(), " ")
+		if !ok || strings.HasPrefix(name, "#") {
+			continue
+		}
+		if value, err := strconv.ParseFloat(text, 64); err == nil {
+			f(name, value)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read metrics: %w", err)
+	}
+	return nil
 }
 
 // rates are means over a time.
