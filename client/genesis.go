@@ -112,6 +112,11 @@ func TrustFromGenesis(file []byte) (*Trust, error) {
 	for _, v := range g.Validators {
 		t.Validators = append(t.Validators, TrustedValidator{hexutil.Uint64(v.ID), v.Name, v.PublicKey, v.Address})
 	}
+	if w := g.Consensus.Work; w != nil {
+		if t.Work, err = w.trusted(); err != nil {
+			return nil, fmt.Errorf("%w: genesis file: %w", ErrTrust, err)
+		}
+	}
 	if t.Quorum, err = quorum(g.Consensus.Engine, len(t.Validators)); err != nil {
 		return nil, fmt.Errorf("%w: genesis file: %w", ErrTrust, err)
 	}
@@ -126,6 +131,8 @@ func quorum(engine string, validators int) (int, error) {
 	switch {
 	case engine == "solo" && validators == 1:
 		return 1, nil
+	case engine == engineOfWork && validators == 0:
+		return 0, nil
 	case engine == "raft" && validators >= 3:
 		return validators/2 + 1, nil
 	case (engine == "bft" || engine == "pos") && validators >= 4:

@@ -175,6 +175,9 @@ func (t *Trust) with(set []HandoverValidator, from hexutil.Uint64) (*Trust, erro
 
 // verify checks the signatures against t's set. Each is over: "jialing/attest/1" ‖ genesis(32) ‖ height(8, big-endian) ‖ header(32).
 func (c *ProofCertificate) verify(s *suite, t *Trust) ([]TrustedValidator, error) {
+	if t.Work != nil || c.Kind != "" || len(c.Work) > 0 {
+		return nil, errors.New("no signatures, but work: that is verified with its block (Verify)")
+	}
 	if len(c.Attestations) < t.Quorum || len(c.Attestations) > len(t.Validators) {
 		return nil, fmt.Errorf("%d signatures, want %d to %d", len(c.Attestations), t.Quorum, len(t.Validators))
 	}

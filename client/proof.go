@@ -54,13 +54,17 @@ type Proof struct {
 	Certificate ProofCertificate `json:"certificate"`
 }
 
-// ProofCertificate holds the validators' signatures on a header.
+// ProofCertificate holds the validators' signatures on a header, or the work that stands for them.
 type ProofCertificate struct {
+	// Kind is CertificateOfWork on a chain of work, empty where validators sign.
+	Kind   string         `json:"kind,omitempty"`
 	Height hexutil.Uint64 `json:"height"`
 	// Block is the certified header's Keccak-256, Header its suite hash: the signatures rest on the latter.
 	Block        common.Hash        `json:"block"`
 	Header       common.Hash        `json:"header"`
 	Attestations []ProofAttestation `json:"attestations"`
+	// Work are the work headers from the block's height on, ascending; the one Depth above it names its executed header.
+	Work []hexutil.Bytes `json:"work,omitempty"`
 }
 
 // ProofAttestation is one validator's signature.

@@ -37,6 +37,8 @@ type Trust struct {
 	Validators []TrustedValidator `json:"validators"`
 	// Quorum is the number of these validators whose signatures make a certificate.
 	Quorum int `json:"quorum"`
+	// Work is there on a chain of work, which has no validators.
+	Work *TrustedWork `json:"work,omitempty"`
 }
 
 // TrustedValidator is one that may sign.
@@ -92,13 +94,22 @@ func (t *Trust) Validate() error {
 		return bad("chainId is missing")
 	case t.Genesis == common.Hash{}:
 		return bad("genesis is missing")
-	case len(t.Validators) == 0 || len(t.Validators) > maxTrustedValidators:
+	case (t.Engine == engineOfWork) != (t.Work != nil):
+		return bad("work: must be there with engine %q and only with it", engineOfWork)
+	case t.Work != nil && len(t.Validators) > 0:
+		return bad("validators: engine %q has none, got %d", engineOfWork, len(t.Validators))
+	case t.Work == nil && len(t.Validators) == 0 || len(t.Validators) > maxTrustedValidators:
 		return bad("validators: 1 to %d, got %d", maxTrustedValidators, len(t.Validators))
 	}
 	if want, err := quorum(t.Engine, len(t.Validators)); err != nil {
 		return bad("%v", err)
 	} else if t.Quorum != want {
 		return bad("quorum is %d, engine %q with %d validators takes %d", t.Quorum, t.Engine, len(t.Validators), want)
+	}
+	if t.Work != nil {
+		if err := t.Work.validate(); err != nil {
+			return bad("%v", err)
+		}
 	}
 	for i, v := range t.Validators {
 		if v.ID == 0 || (i > 0 && t.Validators[i-1].ID >= v.ID) {

@@ -42,11 +42,13 @@ type Proven struct {
 	// Signers are the validators that signed, Quorum what was needed of how many Validators.
 	Signers            []TrustedValidator
 	Quorum, Validators int
+	// Work is what speaks for the block where nobody signs; nil elsewhere.
+	Work *Work
 }
 
 // Verify checks p against t and tells what it proves. It needs no node and no network. In order: the chain is t's; every change of the
 // validator set from t's on is certified by the set before it; a quorum of the last set signed the certified header; the block's header links to it by the suite's hashes; transaction and receipt are in the block at the same
-// position. Every error wraps ErrProof, or ErrTrust where t itself cannot be.
+// position. On a chain of work no set is followed and nobody has signed: instead the work that t asks for speaks for the block (see TrustedWork). Every error wraps ErrProof, or ErrTrust where t itself cannot be.
 func Verify(p *Proof, t *Trust) (*Proven, error) {
 	if err := t.Validate(); err != nil {
 		return nil, err
@@ -70,7 +72,13 @@ func Verify(p *Proof, t *Trust) (*Proven, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProof, err)
 	}
-	signers, err := p.Certificate.verify(s, now)
+	var signers []TrustedValidator
+	var work *Work
+	if now.Work != nil {
+		work, err = p.verifyWork(s, now)
+	} else {
+		signers, err = p.Certificate.verify(s, now)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: certificate: %w", ErrProof, err)
 	}
@@ -78,6 +86,7 @@ func Verify(p *Proof, t *Trust) (*Proven, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProof, err)
 	}
+	out.Work = work
 	out.CertifiedHeight = uint64(p.Certificate.Height)
 	out.Signers, out.Quorum, out.Validators = signers, now.Quorum, len(now.Validators)
 	return out, nil
@@ -126,6 +135,18 @@ func (p *Proof) verifyHeaders(s *suite, t *Trust) (*types.Header, error) {
 		return nil, errors.New("the block hash is not the header's")
 	}
 	return first, nil
+}
+
+// verifyWork checks the work that speaks for the block itself: a chain of work has no certified header above it to which others would lead.
+func (p *Proof) verifyWork(s *suite, t *Trust) (*Work, error) {
+	if len(p.Links) > 0 || len(p.Handovers) > 0 {
+		return nil, errors.New("headers or changes of validators have no place in the proof of a chain of work")
+	}
+	header, extra, err := decodeHeader(p.Header)
+	if err != nil {
+		return nil, err
+	}
+	return p.Certificate.verifyWork(s, t, header, extra.Decision)
 }
 
 // verifyInclusion checks that transaction and receipt are in the header's tries and its tree of records, and tells what they say.
