@@ -65,13 +65,15 @@ func (s *jlService) Genesis() (json.RawMessage, error) {
 
 // decisionJSON is jl_getDecision.
 type decisionJSON struct {
-	Height     hexutil.Uint64  `json:"height"`
-	Hash       crypto.Hash     `json:"hash"`
-	Parent     crypto.Hash     `json:"parent"`
-	TimeMillis hexutil.Uint64  `json:"timeMillis"`
-	Proposer   hexutil.Uint64  `json:"proposer"`
-	Txs        []common.Hash   `json:"transactions"`
-	Excluded   []exclusionJSON `json:"excluded"`
+	Height     hexutil.Uint64 `json:"height"`
+	Hash       crypto.Hash    `json:"hash"`
+	Parent     crypto.Hash    `json:"parent"`
+	TimeMillis hexutil.Uint64 `json:"timeMillis"`
+	Proposer   hexutil.Uint64 `json:"proposer"`
+	// Coinbase is there where Proposer is 0: the account of who found the block.
+	Coinbase *common.Address `json:"coinbase,omitempty"`
+	Txs      []common.Hash   `json:"transactions"`
+	Excluded []exclusionJSON `json:"excluded"`
 	// Proof is the engine's own evidence of agreement.
 	Proof hexutil.Bytes `json:"proof"`
 }
@@ -96,6 +98,9 @@ func (s *jlService) GetDecision(n rpc.BlockNumber) (*decisionJSON, error) {
 	out := &decisionJSON{
 		Height: hexutil.Uint64(height), Hash: d.Hash(s.a.suite), Parent: d.Parent, TimeMillis: hexutil.Uint64(d.TimeMillis),
 		Proposer: hexutil.Uint64(d.Proposer), Txs: d.Txs, Excluded: make([]exclusionJSON, len(excluded)), Proof: d.Proof,
+	}
+	if d.Proposer == 0 {
+		out.Coinbase = &d.Coinbase
 	}
 	if out.Txs == nil {
 		out.Txs = []common.Hash{}
@@ -124,11 +129,14 @@ func (s *jlService) decision(height uint64) (*chain.Decision, []chain.Exclusion,
 	return d, excluded, nil
 }
 
-// GetCertificate is jl_getCertificate(height | hash): the quorum's signatures on a block; null while there are none.
-func (s *jlService) GetCertificate(at rpc.BlockNumberOrHash) (*ProofCertificate, error) {
+// GetCertificate is jl_getCertificate(height | hash): the quorum's signatures on a block, or the work on it where nobody signs; null while there are none.
+func (s *jlService) GetCertificate(ctx context.Context, at rpc.BlockNumberOrHash) (*ProofCertificate, error) {
 	height, ok, err := s.a.heightOf(&at)
 	if err != nil || !ok {
 		return nil, err
+	}
+	if !s.a.genesis.Consensus.Engine.Signed() {
+		return run(ctx, s.a.callGate, s.a.cfg.CallTimeout, func(context.Context) (*ProofCertificate, error) { return s.a.workCertificate(height) })
 	}
 	c, err := s.a.ledger.Certificate(height)
 	if err != nil {

@@ -36,6 +36,10 @@ const MaxProofLinks = 256
 //  6. Each of Handovers leads from one validator set to the next: its Header names both in its extraData and is certified by a quorum of the
 //     former. The first is of the founding set, the last leads to the set of step 5.
 //
+// On a chain of work there are neither Links nor Handovers, and instead of 5 and 6 work speaks for Header: Certificate.Work are work headers that follow each
+// other from the block's height on, each as hard to find as the genesis' rules ask; the first is for the decision in Header's extraData, the one
+// WorkParams.Depth above it names Header's suite hash, and those from there on are the confirmations.
+//
 // The founding validators themselves are not part of it: they are what the verifier trusts, from the genesis.
 type ReceiptProof struct {
 	Format  string         `json:"format"`
@@ -64,13 +68,17 @@ type ReceiptProof struct {
 	Certificate ProofCertificate `json:"certificate"`
 }
 
-// ProofCertificate is a chain.Certificate as JSON.
+// ProofCertificate is a chain.Certificate as JSON, or the work that stands for it.
 type ProofCertificate struct {
+	// Kind is "work" where nobody signs, and then Attestations is empty.
+	Kind   string         `json:"kind,omitempty"`
 	Height hexutil.Uint64 `json:"height"`
 	// Block is the certified header's Keccak-256, Header its suite hash, on which the signatures rest.
 	Block        common.Hash        `json:"block"`
 	Header       common.Hash        `json:"header"`
 	Attestations []ProofAttestation `json:"attestations"`
+	// Work are the work headers (decisions' proofs) from the block's height on: see API.workCertificate.
+	Work []hexutil.Bytes `json:"work,omitempty"`
 }
 
 // ProofAttestation is one validator's signature.
@@ -118,13 +126,26 @@ func (a *API) receiptProof(ctx context.Context, height uint64, index int) (*Rece
 	if err := a.certify(p, height); err != nil {
 		return nil, err
 	}
-	p.Handovers, err = a.proofHandovers(ctx, uint64(p.Certificate.Height))
+	if a.genesis.Consensus.Engine.Signed() {
+		p.Handovers, err = a.proofHandovers(ctx, uint64(p.Certificate.Height))
+	}
 	return p, err
 }
 
 // certify adds the first certificate at or above height and the headers that lead there.
 func (a *API) certify(p *ReceiptProof, height uint64) error {
 	head := a.ledger.Head().Number.Uint64()
+	if !a.genesis.Consensus.Engine.Signed() {
+		c, err := a.workCertificate(height)
+		if err == nil && c == nil {
+			err = fmt.Errorf("block %d is final, but the header that names it is %d blocks above it and not final yet: ask again at block %d", height,
+				a.genesis.Consensus.Work.Depth, height+uint64(a.genesis.Consensus.Work.Depth))
+		}
+		if c != nil {
+			p.Certificate, p.Handovers = *c, []Handover{}
+		}
+		return err
+	}
 	for h := height; h <= min(head, height+MaxProofLinks); h++ {
 		if h > height {
 			header, _, err := a.header(h)
