@@ -47,8 +47,8 @@ func (a *awaited) take(find func(i int) *chain.Tx) {
 	a.lack, a.at = a.lack[:n], a.at[:n]
 }
 
-// await returns the proposal's transactions once all are here. It gives up when none has come for VerifyWait.
-func (d *Driver) await(ctx context.Context, p *Proposal) (chain.Txs, error) {
+// await returns the proposal's transactions once all are here; it asks from first. It gives up when none has come for VerifyWait.
+func (d *Driver) await(ctx context.Context, from PeerID, p *Proposal) (chain.Txs, error) {
 	rung := d.rung() // before looking, or a ring in between is missed
 	a := &awaited{txs: make(chain.Txs, len(p.Txs)), lack: append([]common.Hash(nil), p.Txs...), at: make([]int, len(p.Txs))}
 	for i := range a.at {
@@ -86,7 +86,7 @@ func (d *Driver) await(ctx context.Context, p *Proposal) (chain.Txs, error) {
 		case <-quiet.C:
 			if d.node.Network != nil && !asking {
 				asking = true
-				d.ask(ctx, p, append([]common.Hash(nil), a.lack...), fetched)
+				d.ask(ctx, from, p, append([]common.Hash(nil), a.lack...), fetched)
 			}
 		case got := <-fetched:
 			asking = false
@@ -105,10 +105,10 @@ func (d *Driver) await(ctx context.Context, p *Proposal) (chain.Txs, error) {
 	}
 }
 
-// ask fetches transactions of a proposal, first from its proposer, and sends what came to out, whose buffer has room.
-func (d *Driver) ask(ctx context.Context, p *Proposal, missing []common.Hash, out chan<- map[common.Hash]*chain.Tx) {
+// ask fetches transactions of a proposal, first from that peer, and sends what came to out, whose buffer has room.
+func (d *Driver) ask(ctx context.Context, from PeerID, p *Proposal, missing []common.Hash, out chan<- map[common.Hash]*chain.Tx) {
 	go func() {
-		found, err := d.fetch(ctx, p.Proposer, missing)
+		found, err := d.fetch(ctx, from, missing)
 		if err != nil {
 			d.node.Log.Debug("order: fetch transactions of a proposal", "height", p.Height, "count", len(missing), "err", err)
 		}

@@ -34,6 +34,7 @@ func (d *Driver) take(ctx context.Context, dec *chain.Decision, txs chain.Txs) (
 	d.node.Pool.Decided(txs)
 	d.noteRoom(txs)
 	d.held.clear()
+	d.branches.decided(dec.Height)
 	d.last.Store(d.tip(dec))
 	if err := d.handOn(ctx, Work{dec, txs}); err != nil {
 		return nil, err
@@ -80,6 +81,9 @@ func (d *Driver) Bodies(hashes []common.Hash) (txs chain.Txs, missing []common.H
 	if len(missing) > 0 {
 		missing = d.held.fill(txs, hashes)
 	}
+	if len(missing) > 0 {
+		missing = d.branches.fill(txs, hashes)
+	}
 	return txs, missing
 }
 
@@ -88,6 +92,11 @@ func (d *Driver) Bodies(hashes []common.Hash) (txs chain.Txs, missing []common.H
 func (d *Driver) bodies(ctx context.Context, dec *chain.Decision) (chain.Txs, error) {
 	if txs := d.held.find(dec.Txs); txs != nil {
 		return txs, nil
+	}
+	if d.branches.some() {
+		if txs := d.branches.of(dec.Hash(d.node.Suite)); txs.Are(dec.Txs) {
+			return txs, nil
+		}
 	}
 	txs, missing := d.Bodies(dec.Txs)
 	if len(missing) == 0 {
@@ -99,7 +108,7 @@ func (d *Driver) bodies(ctx context.Context, dec *chain.Decision) (chain.Txs, er
 	d.node.Log.Info("order: fetching transactions of a decision", "height", dec.Height, "count", len(missing))
 	for {
 		fetchCtx, cancel := context.WithTimeout(ctx, d.cfg.FetchWait)
-		got, err := d.fetch(fetchCtx, dec.Proposer, missing)
+		got, err := d.fetch(fetchCtx, PeerID(dec.Proposer), missing)
 		lack := fillIn(txs, dec.Txs, got)
 		if lack > 0 {
 			<-fetchCtx.Done() // peers that answer at once are not asked more often
@@ -116,9 +125,9 @@ func (d *Driver) bodies(ctx context.Context, dec *chain.Decision) (chain.Txs, er
 	}
 }
 
-// fetch asks the peers, the proposer first, and returns what they have of hashes.
-func (d *Driver) fetch(ctx context.Context, proposer chain.ValidatorID, hashes []common.Hash) (map[common.Hash]*chain.Tx, error) {
-	txs, err := d.node.Network.Fetch(ctx, PeerID(proposer), hashes)
+// fetch asks the peers, that one first, and returns what they have of hashes.
+func (d *Driver) fetch(ctx context.Context, first PeerID, hashes []common.Hash) (map[common.Hash]*chain.Tx, error) {
+	txs, err := d.node.Network.Fetch(ctx, first, hashes)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +186,13 @@ func (d *Driver) verifyFetched(ctx context.Context, dec *chain.Decision) error {
 			return fmt.Errorf("order: validators of height %d: %w", dec.Height, err)
 		}
 	}
-	return d.engine.VerifyDecision(set, dec)
+	if err := d.engine.VerifyDecision(set, dec); err != nil {
+		return err
+	}
+	if c, ok := d.engine.(Chooser); ok {
+		return c.Chosen(dec)
+	}
+	return nil
 }
 
 // takeFetched takes a decision that verifyFetched has passed.

@@ -34,6 +34,8 @@ type Pool interface {
 	Ready() (txs, bytes int, gas uint64, since time.Time)
 	// Build lists transactions that are not decided, in an order that can be executed.
 	Build(maxTxs, maxBytes int, maxGas uint64) []common.Hash
+	// BuildBeyond is Build behind blocks that are not decided: what taken tells of is left out, and what follows it may come.
+	BuildBeyond(taken func(*chain.Tx) bool, maxTxs, maxBytes int, maxGas uint64) []common.Hash
 	// Bodies returns nil in the places of the missing ones.
 	Bodies(hashes []common.Hash) (txs chain.Txs, missing []common.Hash)
 	// DecidedAlready finds a hash that an earlier decision holds and no block has executed.
@@ -57,6 +59,14 @@ type Ledger interface {
 	KeepProposal(txs chain.Txs) error
 	// KeptProposals are those that are remembered, oldest first.
 	KeptProposals() ([]chain.Txs, error)
+	// KeepBlock remembers the transactions of a block that is not decided, under its decision's hash, as KeepProposal does; until it is dropped or its height
+	// is decided. DropBlock forgets them. Safe for concurrent use.
+	KeepBlock(height uint64, hash crypto.Hash, txs chain.Txs) error
+	DropBlock(height uint64, hash crypto.Hash) error
+	// KeptBlocks calls fn with those that are remembered.
+	KeptBlocks(fn func(height uint64, hash crypto.Hash, txs chain.Txs)) error
+	// DecisionProof is the proof of the decision at height. Safe for concurrent use, and Decision too.
+	DecisionProof(height uint64) ([]byte, error)
 	// LastDecision is nil before the first.
 	LastDecision() (*chain.Decision, error)
 	Decision(height uint64) (*chain.Decision, chain.Txs, error)
@@ -163,6 +173,8 @@ type Driver struct {
 	// set is the one of the next height.
 	set  atomic.Pointer[chain.ValidatorSet]
 	held held
+	// branches are blocks that are not decided, of engines that have such.
+	branches branches
 	// wants are the peers' wishes that wait for wish; full is when the last decision without room came, in Unix nanoseconds.
 	wants chan want
 	full  atomic.Int64
@@ -201,6 +213,9 @@ func NewDriver(cfg Config, n Node) (*Driver, error) {
 	}
 	for _, txs := range promised {
 		d.held.keep(txs)
+	}
+	if err := n.Ledger.KeptBlocks(d.branches.keep); err != nil {
+		return nil, fmt.Errorf("order: read the kept blocks: %w", err)
 	}
 	return d, nil
 }

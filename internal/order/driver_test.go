@@ -143,7 +143,7 @@ func TestVerify(t *testing.T) {
 		"future":        {func(_ *rig, p *order.Proposal) { p.TimeMillis = 15_001 }, "ahead of this node's clock"},
 		"overflow":      {func(_ *rig, p *order.Proposal) { p.TimeMillis = 1<<64 - 1 }, "ahead of this node's clock"},
 		"stranger":      {func(_ *rig, p *order.Proposal) { p.Proposer = 4 }, "no validator"},
-		"nobody":        {func(_ *rig, p *order.Proposal) { p.Proposer = 0 }, "no proposer"},
+		"nobody":        {func(_ *rig, p *order.Proposal) { p.Proposer = 0 }, "neither a proposer"},
 		"twice":         {func(_ *rig, p *order.Proposal) { p.Txs = append(p.Txs, p.Txs[0]) }, "twice"},
 		"too many":      {func(r *rig, p *order.Proposal) { r.node.Genesis.Consensus.MaxBlockTxs = 1 }, "2 transactions, at most 1"},
 		"too large":     {func(r *rig, p *order.Proposal) { r.node.Genesis.Consensus.MaxBlockBytes = 50 }, "bytes of transactions, at most 50"},

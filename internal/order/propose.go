@@ -98,22 +98,30 @@ func (d *Driver) Verify(ctx context.Context, p *Proposal) error {
 	if h, ok := d.node.Pool.DecidedAlready(p.Txs); ok {
 		return refuse("transaction %s is decided already", h)
 	}
-	txs, err := d.await(ctx, p)
+	txs, err := d.await(ctx, PeerID(p.Proposer), p)
 	if err != nil {
 		return err
 	}
+	if err := d.fits(p, txs); err != nil {
+		return err
+	}
+	return d.keep(txs)
+}
+
+// fits checks a proposal's transactions against the genesis' bounds.
+func (d *Driver) fits(p *Proposal, txs chain.Txs) error {
 	bytes, gas := 0, uint64(0)
 	for _, tx := range txs {
 		bytes += len(tx.Raw())
 		gas += tx.Gas() // at most 65,536 times EIP-7825's cap
 	}
-	if bytes > c.MaxBlockBytes {
-		return refuse("%d bytes of transactions, at most %d", bytes, c.MaxBlockBytes)
+	if limit := d.node.Genesis.Consensus.MaxBlockBytes; bytes > limit {
+		return fmt.Errorf("%w: height %d: %d bytes of transactions, at most %d", ErrProposal, p.Height, bytes, limit)
 	}
-	if gas > d.node.Genesis.GasLimit {
-		return refuse("%d gas, at most %d", gas, d.node.Genesis.GasLimit)
+	if limit := d.node.Genesis.GasLimit; gas > limit {
+		return fmt.Errorf("%w: height %d: %d gas, at most %d", ErrProposal, p.Height, gas, limit)
 	}
-	return d.keep(txs)
+	return nil
 }
 
 // Hold implements Host.
@@ -121,7 +129,7 @@ func (d *Driver) Hold(ctx context.Context, p *Proposal) error {
 	if d.held.find(p.Txs) != nil {
 		return nil
 	}
-	txs, err := d.await(ctx, p)
+	txs, err := d.await(ctx, PeerID(p.Proposer), p)
 	if err != nil {
 		return err
 	}
@@ -158,7 +166,7 @@ func (d *Driver) follows(dec *chain.Decision) error {
 		return fmt.Errorf("%w: height %d names parent %s, the last decision is %s", ErrSequence, height, dec.Parent, parent)
 	case dec.TimeMillis < millis:
 		return fmt.Errorf("%w: height %d has time %d, before its parent's %d", ErrSequence, height, dec.TimeMillis, millis)
-	case d.set.Load().Find(dec.Proposer) == nil:
+	case (dec.Proposer != 0 || d.node.Genesis.Consensus.Engine.Signed()) && d.set.Load().Find(dec.Proposer) == nil:
 		return fmt.Errorf("%w: height %d is proposed by %d, no validator", ErrSequence, height, dec.Proposer)
 	}
 	return nil

@@ -24,9 +24,15 @@ func (p *Pool) Ready() (txs, bytes int, gas uint64, since time.Time) {
 // Build lists the next transactions to order: at most maxTxs, of at most maxBytes together and with gas limits that sum up to at most
 // maxGas. It takes nothing out; only Decided does. Its work is proportional to the result.
 func (p *Pool) Build(maxTxs, maxBytes int, maxGas uint64) []common.Hash {
+	return p.BuildBeyond(nil, maxTxs, maxBytes, maxGas)
+}
+
+// BuildBeyond is Build for whoever orders behind blocks that are not decided: what taken tells of (a transaction of those blocks, or another of the same
+// account and nonce) is left out, and what follows it comes as if it were decided. Its work is proportional to the result and to what it leaves out.
+func (p *Pool) BuildBeyond(taken func(*chain.Tx) bool, maxTxs, maxBytes int, maxGas uint64) []common.Hash {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := &batch{maxTxs: maxTxs, maxBytes: maxBytes, maxGas: maxGas, hashes: make([]common.Hash, 0, min(maxTxs, p.counts[ready]))}
+	b := &batch{maxTxs: maxTxs, maxBytes: maxBytes, maxGas: maxGas, taken: taken, hashes: make([]common.Hash, 0, min(maxTxs, p.counts[ready]))}
 	p.ready.build(b)
 	p.since = time.Time{}
 	return b.hashes

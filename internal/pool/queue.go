@@ -1,6 +1,10 @@
 package pool
 
-import "github.com/ethereum/go-ethereum/common"
+import (
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
 
 // queue orders the accounts that have something ready: fair without fees, by price with them. It runs under Pool.mu.
 type queue interface {
@@ -22,6 +26,8 @@ type batch struct {
 	maxBytes int
 	maxGas   uint64
 	misfits  int
+	// taken tells of transactions that count as listed already; nil: of none.
+	taken func(*chain.Tx) bool
 }
 
 // maxMisfits ends a batch after that many transactions did not fit: what is left of the room is small, and looking on would cost more than it gives.
@@ -34,8 +40,11 @@ func (b *batch) full() bool {
 	return len(b.hashes) >= b.maxTxs || b.misfits >= maxMisfits || b.maxGas < leastGas || b.maxBytes <= 0
 }
 
-// take adds e if it fits.
+// take adds e if it fits and is not taken already; what follows e may come next then.
 func (b *batch) take(e *entry) bool {
+	if b.taken != nil && b.taken(e.tx) {
+		return true
+	}
 	if e.size > b.maxBytes || e.gas > b.maxGas {
 		b.misfits++
 		return false

@@ -48,11 +48,12 @@ func (s *Store) AppendDecision(ctx context.Context, d *chain.Decision, txs chain
 	b := s.newBatch(size + 4096)
 	defer b.close()
 	writeDecision(b, d, txs, next.hash)
-	forgotten := s.forgetKept(b)
+	forgotten, forgottenBlocks := s.forgetKept(b), s.forgetBlocks(b, d.Height)
 	if err := s.apply(b, pebble.Sync); err != nil {
 		return fmt.Errorf("append decision %d: %w", d.Height, err)
 	}
 	forgotten()
+	forgottenBlocks()
 	s.decided.Store(next)
 	s.anchor.raise(s.Head().Number.Uint64(), d.Height)
 	return nil

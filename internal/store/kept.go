@@ -20,6 +20,8 @@ type kept struct {
 	// turn is held by whoever reads or writes the numbers. A decision that waits for the disk does not hold it: votes go on meanwhile.
 	turn        chan struct{}
 	first, next uint64
+	// blocks are the keys of tableKeptBlocks with their heights.
+	blocks map[string]uint64
 }
 
 // KeepProposal remembers the transactions of a proposal that this node is about to agree to, verified. It does not wait for the disk: whatever is made

@@ -91,7 +91,10 @@ func (s *Store) loadDecided(head uint64) error {
 		}
 	}
 	s.decided.Store(d)
-	return s.openKept()
+	if err := s.openKept(); err != nil {
+		return err
+	}
+	return s.openKeptBlocks()
 }
 
 // hasDecision checks that the decision at height is there under its hash.

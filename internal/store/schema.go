@@ -63,6 +63,8 @@ const (
 	tableEngineLog byte = 'j'
 	// tableKept: number(8) → the transactions of a proposal that this node has agreed to and that is not decided (kept.go).
 	tableKept byte = 'k'
+	// tableKeptBlocks: height ‖ hash(32) → the transactions of a block that is not decided (keptblock.go).
+	tableKeptBlocks byte = 'w'
 )
 
 // tables names the tables for people, in the order in which Usage lists them.
@@ -74,7 +76,7 @@ var tables = []struct {
 	{tableDiffs, "history"}, {tableChanges, "history index"}, {tableDecisions, "decisions"}, {tableBodies, "transactions"}, {tableHeaders, "headers"},
 	{tableHashes, "block index"}, {tableExclusions, "exclusions"}, {tableReceipts, "receipts"}, {tableTxs, "transaction index"},
 	{tableLogs, "log index"}, {tableAttestations, "attestations"}, {tableCertificates, "certificates"}, {tableSets, "validator sets"}, {tableEpochs, "epochs"},
-	{tableEngineLog, "engine log"}, {tableKept, "kept proposals"}, {tableImport, "import"}, {tableMeta, "meta"},
+	{tableEngineLog, "engine log"}, {tableKept, "kept proposals"}, {tableKeptBlocks, "kept blocks"}, {tableImport, "import"}, {tableMeta, "meta"},
 }
 
 // Names in tableMeta.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
 )
 
 // Tx is a transaction that differs from those of all other numbers. Nobody signed it: ordering does not look.
@@ -95,11 +97,19 @@ func (p *Pool) Ready() (txs, bytes int, gas uint64, since time.Time) {
 
 // Build implements order.Pool.
 func (p *Pool) Build(maxTxs, maxBytes int, maxGas uint64) []common.Hash {
+	return p.BuildBeyond(func(*chain.Tx) bool { return false }, maxTxs, maxBytes, maxGas)
+}
+
+// BuildBeyond implements order.Pool.
+func (p *Pool) BuildBeyond(taken func(*chain.Tx) bool, maxTxs, maxBytes int, maxGas uint64) []common.Hash {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.since = time.Time{}
 	var out []common.Hash
 	for _, tx := range p.waiting {
+		if taken(tx) {
+			continue
+		}
 		if len(out) == maxTxs || len(tx.Raw()) > maxBytes || tx.Gas() > maxGas {
 			break
 		}
@@ -186,6 +196,7 @@ type Ledger struct {
 	decisions []*chain.Decision
 	txs       []chain.Txs
 	kept      []chain.Txs
+	blocks    map[crypto.Hash]keptBlock
 	fail      error
 	delay     time.Duration
 }
@@ -247,6 +258,7 @@ func (l *Ledger) AppendDecision(ctx context.Context, d *chain.Decision, txs chai
 		}
 	}
 	l.decisions, l.txs, l.kept = append(l.decisions, d), append(l.txs, txs), nil
+	maps.DeleteFunc(l.blocks, func(_ crypto.Hash, b keptBlock) bool { return b.height <= d.Height })
 	return nil
 }
 
@@ -263,6 +275,52 @@ func (l *Ledger) KeptProposals() ([]chain.Txs, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.kept), nil
+}
+
+type keptBlock struct {
+	height uint64
+	txs    chain.Txs
+}
+
+// KeepBlock implements order.Ledger.
+func (l *Ledger) KeepBlock(height uint64, hash crypto.Hash, txs chain.Txs) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		return l.fail
+	}
+	if l.blocks == nil {
+		l.blocks = make(map[crypto.Hash]keptBlock)
+	}
+	l.blocks[hash] = keptBlock{height, txs}
+	return nil
+}
+
+// DropBlock implements order.Ledger.
+func (l *Ledger) DropBlock(_ uint64, hash crypto.Hash) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.blocks, hash)
+	return l.fail
+}
+
+// KeptBlocks implements order.Ledger.
+func (l *Ledger) KeptBlocks(fn func(height uint64, hash crypto.Hash, txs chain.Txs)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for hash, b := range l.blocks {
+		fn(b.height, hash, b.txs)
+	}
+	return nil
+}
+
+// DecisionProof implements order.Ledger.
+func (l *Ledger) DecisionProof(height uint64) ([]byte, error) {
+	d, _, err := l.Decision(height)
+	if err != nil {
+		return nil, err
+	}
+	return d.Proof, nil
 }
 
 // LastDecision implements order.Ledger.

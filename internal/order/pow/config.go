@@ -97,6 +97,8 @@ func (c *Config) ahead() uint64 {
 	return uint64(min(max(2*c.interval(), minAhead), maxAhead).Milliseconds())
 }
 
-func (c *Config) interval() time.Duration { return time.Duration(c.Params.BlockMillis) * time.Millisecond }
+func (c *Config) interval() time.Duration {
+	return time.Duration(c.Params.BlockMillis) * time.Millisecond
+}
 
 func (c *Config) nowMillis() uint64 { return uint64(max(c.Now().UnixMilli(), 0)) }
