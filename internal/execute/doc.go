@@ -11,7 +11,12 @@
 //     inside the EVM is in the block with status 0;
 //   - an error of the underlying state fails the block or the call. Nothing is ever computed on a value that could not be read.
 //
-// System calls: the parent's hash goes into the EIP-2935 contract before the first transaction, where the genesis has that contract. The
+// Money: the base fee goes to whom the genesis names (geth burns it), in blocks, calls, simulations and traces alike; receipts do not tell. What is minted at
+// the end of blocks follows from the genesis and the height (chain.WorkParams.RewardAt, chain.StakeParams.Ends). Nothing else differs from geth.
+//
+// System calls: the parent's hash goes into the EIP-2935 contract before the first transaction, where the genesis has that contract. On a chain of stake the
+// contract Staking is called behind the last one, when seats are elected and when an epoch is settled (system.go): no gas is paid or counted, their logs are
+// in no receipt, so tools learn what they did from the contract's own state; a simulation (eth_simulateV1) makes none of them and mints nothing. The
 // calls that speak for Ethereum's beacon chain are not made (EIP-4788, 7002, 7251): there is no beacon chain, so a query for a beacon root
 // reverts like one for an unknown time instead of answering zero, and the header's beacon root and request list are the empty ones.
 package execute
