@@ -118,6 +118,11 @@ func (f *genesisFlags) genesis(engine chain.EngineKind, founders []chain.Genesis
 		g.Consensus.MaxBlockTxs = maxBFTBlockTxs
 		g.Alloc[govern.Address] = govern.Account(g)
 	}
+	if engine == chain.PoW {
+		// Who proposes is found by work, and a block comes when it comes, with transactions or without.
+		g.Consensus.Work, g.Validators = chain.DefaultWorkParams(), []chain.GenesisValidator{}
+		g.Consensus.MaxBlockTxs = maxBFTBlockTxs
+	}
 	if f.baseFee != "" {
 		fee, err := parseAmount(f.baseFee, "wei")
 		if err != nil {

@@ -69,8 +69,8 @@ exist.`,
 	}
 	networkDirFlag(cmd, &f.dir)
 	flags := cmd.Flags()
-	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "bft: less than a third may fail in any way, lies included; raft: less than half may crash, nobody lies")
-	flags.IntVar(&f.validators, "validators", minValidators, "how many, at least 4 for bft and 3 for raft")
+	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "bft: less than a third may fail in any way, lies included; raft: less than half may crash, nobody lies; pow: open to whoever works")
+	flags.IntVar(&f.validators, "validators", minValidators, "how many, at least 4 for bft and 3 for raft; the first miners for pow")
 	flags.StringSliceVar(&f.hosts, "hosts", nil, "the hosts that the nodes will run on, one per validator (default: all on this machine's loopback)")
 	flags.IntVar(&f.p2pPort, "p2p-port", defaultP2PPort, "port of a host's first node for the other nodes; the next ones count up")
 	flags.IntVar(&f.httpPort, "http-port", 8545, "port of a host's first node for JSON-RPC (HTTP and WebSocket); the next ones count up")
@@ -276,6 +276,9 @@ func (c *cli) fillNetwork(dir string, f *networkFlags, g *chain.Genesis, founder
 		if v.ws != 0 {
 			cfg.Serve.WebSocketAddr = loopback(v.ws)
 		}
+		if g.Consensus.Engine == chain.PoW {
+			v.mine(&cfg, founders)
+		}
 		if err := encryptNew(&cfg, f.encrypt); err != nil {
 			return fmt.Errorf("make %s: %w", v.name, err)
 		}
@@ -349,7 +352,7 @@ func (c *cli) printNetwork(f *networkFlags, g *chain.Genesis, founders []founder
 	}
 	return c.print(v, func(w io.Writer) {
 		fmt.Fprintf(w, "folder\t%s\nchain\t%s, id %d, fees %s\ngenesis\t%s\n", v.Dir, v.Name, v.ChainID, v.Fees, v.Genesis)
-		fmt.Fprintf(w, "consensus\t%s\nvalidators\t%d; %d of them decide, %s\n\n", v.Engine, n, v.Quorum, mayFail(v.Engine, n))
+		fmt.Fprintf(w, "consensus\t%s\n%s\n\n", v.Engine, whoDecides(g, n))
 		fmt.Fprintf(w, "node\taccount\tother nodes\tJSON-RPC\n")
 		for _, one := range v.Validators {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", one.Name, one.Account, one.Endpoint, one.RPC)

@@ -5,8 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/node"
 )
 
 const (
@@ -143,8 +145,13 @@ func mayFail(engine chain.EngineKind, n int) string {
 func networkReadmeText(g *chain.Genesis, founders []founder) string {
 	n := len(founders)
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\nChain id %d, %d validators. %d of them decide; %s.\n\n", g.Name, g.ChainID, n,
-		g.Consensus.Engine.Quorum(n), mayFail(g.Consensus.Engine, n))
+	if w := g.Consensus.Work; w != nil {
+		fmt.Fprintf(&b, "# %s\n\nChain id %d, %d miners to begin with. Anybody may join and mine; a block is final when %d blocks confirm it, its own included.\n\n",
+			g.Name, g.ChainID, n, w.Depth)
+	} else {
+		fmt.Fprintf(&b, "# %s\n\nChain id %d, %d validators. %d of them decide; %s.\n\n", g.Name, g.ChainID, n,
+			g.Consensus.Engine.Quorum(n), mayFail(g.Consensus.Engine, n))
+	}
 	b.WriteString("| node | host | other nodes connect to | JSON-RPC, on its own machine | validator's account |\n|---|---|---|---|---|\n")
 	for _, v := range founders {
 		fmt.Fprintf(&b, "| %s | %s | %s | http://%s | %s |\n", v.name, v.host, v.endpoint(), loopback(v.http), v.address)
@@ -177,7 +184,38 @@ For each node:
 3. Let the other nodes through the firewall to the port of the third column. JSON-RPC listens on 127.0.0.1 only; node.toml opens it.
 4. Keep the clocks in step (chrony, systemd-timesyncd).
 
-Validators may be started in any order; blocks are made once ` + fmt.Sprint(g.Consensus.Engine.Quorum(n)) + ` of them have found each other.
+` + whenBlocks(g, n) + `
 `)
 	return b.String()
 }
+
+// whenBlocks says what it takes for blocks to be made.
+func whenBlocks(g *chain.Genesis, n int) string {
+	if !g.Consensus.Engine.Signed() {
+		return "Nodes may be started in any order; each mines for the account in [mine] of its node.toml, and blocks are made as soon as one mines."
+	}
+	return fmt.Sprintf("Validators may be started in any order; blocks are made once %d of them have found each other.", g.Consensus.Engine.Quorum(n))
+}
+
+// whoDecides is a line for people.
+func whoDecides(g *chain.Genesis, n int) string {
+	if w := g.Consensus.Work; w != nil {
+		return fmt.Sprintf("miners\t%d to begin with, anybody may join; a block each %s, final when %d confirm it", n,
+			time.Duration(w.BlockMillis)*time.Millisecond, w.Depth)
+	}
+	return fmt.Sprintf("validators\t%d; %d of them decide, %s", n, g.Consensus.Engine.Quorum(n), mayFail(g.Consensus.Engine, n))
+}
+
+// mine makes the node's configuration one of a miner: for the founder's account, and with the other founders as the first peers, as no genesis names them.
+func (v *founder) mine(cfg *node.Config, founders []founder) {
+	cfg.Mine.Enabled, cfg.Mine.Coinbase = true, v.address.Hex()
+	cfg.Network.Discovery = true
+	for i := range founders {
+		if o := &founders[i]; o.name != v.name && len(cfg.Network.Peers) < maxBootPeers {
+			cfg.Network.Peers = append(cfg.Network.Peers, chain.Peer(o.key.Public().Bytes()).String()+"@"+o.endpoint())
+		}
+	}
+}
+
+// maxBootPeers is how many of the founders a new node of an open chain is told of: enough that some are there; discovery finds the rest.
+const maxBootPeers = 8

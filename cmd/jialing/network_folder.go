@@ -140,10 +140,16 @@ func (n *nodeFolder) rpcURL() string {
 
 // elsewhere names the host that the node is meant for when that is another machine, and is "" otherwise.
 func (n *nodeFolder) elsewhere() string {
-	if n.founder == nil || n.founder.Endpoint == "" {
+	endpoint := n.cfg.Network.Announce // of a chain whose genesis names nobody
+	if n.founder != nil {
+		endpoint = n.founder.Endpoint
+	} else if n.genesis.Consensus.Engine.Signed() {
 		return ""
 	}
-	host := hostOf(n.founder.Endpoint)
+	if endpoint == "" {
+		return ""
+	}
+	host := hostOf(endpoint)
 	if isLocal(host) {
 		return ""
 	}

@@ -179,6 +179,9 @@ func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key cr
 		return bft.New(bft.Config{Kind: g.Consensus.Engine, Suite: suite, GenesisHash: genesis, Public: key.Public().Bytes(), Params: *g.Consensus.BFT, Heartbeat: heartbeat,
 			Journal: journal, Log: log})
 	}
+	if g.Consensus.Engine != chain.Solo {
+		return nil, fmt.Errorf("engine %q is not in this build", g.Consensus.Engine)
+	}
 	return solo.New(suite, genesis, g.Validators[0].ID, heartbeat), nil
 }
 

@@ -51,6 +51,8 @@ type Config struct {
 	Network p2p.Config     `toml:"network"`
 	Gossip  gossip.Config  `toml:"gossip"`
 	CatchUp catchup.Config `toml:"catchup"`
+	// Mine is what the node does on a chain of work.
+	Mine MineConfig `toml:"mine"`
 	// Identity is what the node shows of itself.
 	Identity IdentityConfig `toml:"identity"`
 	// Key is where the node's signing key is.
@@ -109,6 +111,7 @@ func DefaultConfig() Config {
 		Network: p2p.DefaultConfig(),
 		Gossip:  gossip.DefaultConfig(),
 		CatchUp: catchup.DefaultConfig(),
+		Mine:    DefaultMineConfig(),
 
 		Identity: IdentityConfig{Certificate: certificateFile},
 		Key:      KeyConfig{Source: KeyInFile},
@@ -141,7 +144,7 @@ func (c *Config) Validate() error {
 		return errors.New("config: execute.code_cache_mib must be 1 to 16384")
 	}
 	for _, validate := range []func() error{c.Store.Encryption.validate, c.Pool.Validate, c.Order.Validate, c.Serve.Validate, c.RPC.Validate, c.Access.Validate, c.Network.Validate, c.Gossip.Validate,
-		c.CatchUp.Validate, c.Key.Validate} {
+		c.CatchUp.Validate, c.Mine.Validate, c.Key.Validate} {
 		if err := validate(); err != nil {
 			return fmt.Errorf("config: %w", err)
 		}

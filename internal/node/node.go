@@ -59,6 +59,9 @@ func New(cfg Config, version string, log *slog.Logger, opts Options) (*Node, err
 		}
 	}
 	g := n.genesis
+	if err := cfg.Mine.check(g.Consensus.Engine); err != nil {
+		return nil, err
+	}
 	suite, err := SuiteByName(g.Suite)
 	if err != nil {
 		return nil, err
