@@ -75,7 +75,7 @@ var ErrCertificate = errors.New("certificate does not hold")
 
 // AttestationMessage is what a validator signs: a domain, the chain (by its genesis header's suite hash), the height and the header.
 func AttestationMessage(genesis crypto.Hash, height uint64, header crypto.Hash) []byte {
-	const domain = "jialing/attest/1"
+	const domain = AttestDomain
 	b := make([]byte, 0, len(domain)+32+8+32)
 	b = append(b, domain...)
 	b = append(b, genesis[:]...)

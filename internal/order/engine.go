@@ -128,6 +128,8 @@ type Evidence struct {
 	What string
 	// First and Second are the digests of what it said.
 	First, Second crypto.Hash
+	// Proof is what it signed; nil for proposals, which are not signed.
+	Proof *chain.Contradiction
 }
 
 // Proposal is a decision before agreement: it has no proof.
@@ -178,7 +180,7 @@ func VerifySigned(suite crypto.Suite, genesis crypto.Hash, set chain.ValidatorSe
 // SigningMessage is what Host.Sign signs for msg: a domain and the chain (by its genesis header's suite hash) come first, so that no
 // signature of ordering passes for an attestation or on another chain.
 func SigningMessage(genesis crypto.Hash, msg []byte) []byte {
-	const domain = "jialing/order/1"
+	const domain = chain.OrderDomain
 	b := make([]byte, 0, len(domain)+len(genesis)+len(msg))
 	b = append(b, domain...)
 	b = append(b, genesis[:]...)

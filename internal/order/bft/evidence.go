@@ -54,31 +54,47 @@ func (e *evidence) propose(s *session, from chain.ValidatorID, view, height uint
 	}
 }
 
-// commit hears a commit. Signatures are looked at when two differ: only then it matters who made them.
+// commit hears a commit, and goes by what its signer signed: a view that a message names is nobody's word. Signatures are looked at when two differ: only then it
+// matters who made them.
 func (e *evidence) commit(s *session, from chain.ValidatorID, c *smartbftprotos.Commit) {
 	sig := c.Signature
-	height := s.height()
-	view, _, _ := s.where()
-	if c.View > view+viewsAhead || c.View+viewsBack < view {
-		return // or one validator could fill the memory with views that there never are
-	}
-	if sig == nil || sig.Signer != uint64(from) || len(sig.Msg) < len(crypto.Hash{}) || c.Seq <= height || c.Seq > height+window {
+	if sig == nil || sig.Signer != uint64(from) || len(sig.Msg) > headSize+maxAux || len(sig.Value) > maxSignature {
 		return
 	}
-	d := crypto.Hash(sig.Msg[:len(crypto.Hash{})])
-	key := statement{from, c.View, c.Seq, true}
+	said, _, err := parseHead(sig.Msg)
+	height := s.height()
+	view, _, _ := s.where()
+	if err != nil || said.view > view+viewsAhead || said.view+viewsBack < view {
+		return // or one validator could fill the memory with views that there never are
+	}
+	if said.height <= height || said.height > height+window {
+		return
+	}
+	key := statement{from, said.view, said.height, true}
 	first, known := e.spoken[key]
 	switch {
 	case !known:
-		e.remember(s, key, said{digest: d, msg: bytes.Clone(sig.Msg), sig: bytes.Clone(sig.Value)})
-	case first.digest != d && !first.accused:
-		if s.verify(uint64(from), commitMessage(first.msg), first.sig) != nil || s.verify(uint64(from), commitMessage(sig.Msg), sig.Value) != nil {
+		e.remember(s, key, statementOf(said.digest, sig))
+	case first.digest != said.digest && !first.accused:
+		if s.verify(uint64(from), commitMessage(sig.Msg), sig.Value) != nil {
+			return
+		}
+		if s.verify(uint64(from), commitMessage(first.msg), first.sig) != nil {
+			e.spoken[key] = statementOf(said.digest, sig) // what was not signed must not hide what was
 			return
 		}
 		first.accused = true
 		e.spoken[key] = first
-		s.e.accuse(order.Evidence{Validator: from, Height: c.Seq, View: c.View, What: "commit", First: first.digest, Second: d})
+		proof := &chain.Contradiction{Validator: from, PublicKey: s.set.Find(from).PublicKey, Signatures: [2][]byte{first.sig, bytes.Clone(sig.Value)}}
+		for i, msg := range [][]byte{first.msg, sig.Msg} {
+			proof.Messages[i] = order.SigningMessage(s.e.cfg.GenesisHash, commitMessage(msg))
+		}
+		s.e.accuse(order.Evidence{Validator: from, Height: said.height, View: said.view, What: "commit", First: first.digest, Second: said.digest, Proof: proof})
 	}
+}
+
+func statementOf(digest crypto.Hash, sig *smartbftprotos.Signature) said {
+	return said{digest: digest, msg: bytes.Clone(sig.Msg), sig: bytes.Clone(sig.Value)}
 }
 
 // remember keeps a first statement, and drops those of decided heights when there are many.

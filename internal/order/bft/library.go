@@ -122,16 +122,21 @@ func (s *session) VerificationSequence() uint64 { return 0 }
 
 // AuxiliaryData implements the library's Verifier.
 func (s *session) AuxiliaryData(msg []byte) []byte {
-	if len(msg) < len(crypto.Hash{}) {
+	_, aux, err := parseHead(msg)
+	if err != nil {
 		return nil
 	}
-	return msg[len(crypto.Hash{}):]
+	return aux
 }
 
 // VerifyConsenterSig implements the library's Verifier: a commit's signature for p.
 func (s *session) VerifyConsenterSig(sig types.Signature, p types.Proposal) ([]byte, error) {
-	want := digest(s.e.cfg.Suite, p.Header, p.Metadata)
-	if !bytes.HasPrefix(sig.Msg, want[:]) || len(sig.Msg) > len(want)+maxAux || len(sig.Value) > maxSignature {
+	md, err := parseMetadata(p.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	want := headOf(s.e.cfg.Suite, p.Header, md, p.Metadata).encode()
+	if !bytes.HasPrefix(sig.Msg, want) || len(sig.Msg) > len(want)+maxAux || len(sig.Value) > maxSignature {
 		return nil, errors.New("the commit is for another proposal")
 	}
 	if err := s.verify(sig.ID, commitMessage(sig.Msg), sig.Value); err != nil {
@@ -164,17 +169,18 @@ func (s *session) Sign(raw []byte) []byte {
 // SignProposal implements the library's Signer. With aux the library writes the commit to the journal before it sends it; without, when a change of
 // the view takes over another's prepared proposal, it does not, and a node that crashed then would forget its vote: so that is done here.
 func (s *session) SignProposal(p types.Proposal, aux []byte) *types.Signature {
-	d := digest(s.e.cfg.Suite, p.Header, p.Metadata)
-	sig := &types.Signature{ID: uint64(s.me), Msg: append(d[:], aux...)}
+	sig := &types.Signature{ID: uint64(s.me)}
 	if s.dead() {
 		return sig
 	}
+	md, err := parseMetadata(p.Metadata)
+	if err != nil || len(p.Header) != len(crypto.Hash{}) {
+		s.finish(errors.New("asked to commit to what is no proposal"))
+		return sig
+	}
+	h := headOf(s.e.cfg.Suite, p.Header, md, p.Metadata)
+	sig.Msg = append(h.encode(), aux...)
 	if aux != nil {
-		md, err := parseMetadata(p.Metadata)
-		if err != nil || len(p.Header) != len(crypto.Hash{}) {
-			s.finish(errors.New("asked to commit to what is no proposal"))
-			return sig
-		}
 		s.mayCommit(md.ViewId, md.LatestSequence, p.Header)
 	}
 	sig.Value = s.sign(commitMessage(sig.Msg))

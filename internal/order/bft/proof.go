@@ -34,7 +34,7 @@ type proof struct {
 
 type commit struct {
 	Validator uint64
-	// Aux is what the validator signed beside the proposal's digest.
+	// Aux is what the validator signed behind the head.
 	Aux       []byte
 	Signature []byte
 }
@@ -44,11 +44,12 @@ func newProof(metadata []byte, sigs []types.Signature, quorum int) (*proof, erro
 	p := &proof{Metadata: metadata}
 	seen := make(map[uint64]bool, len(sigs))
 	for _, s := range sigs {
-		if seen[s.ID] || len(s.Msg) < len(crypto.Hash{}) {
+		_, aux, err := parseHead(s.Msg)
+		if seen[s.ID] || err != nil {
 			continue
 		}
 		seen[s.ID] = true
-		p.Commits = append(p.Commits, commit{s.ID, s.Msg[len(crypto.Hash{}):], s.Value})
+		p.Commits = append(p.Commits, commit{s.ID, aux, s.Value})
 	}
 	if len(p.Commits) < quorum {
 		return nil, fmt.Errorf("%d commit signatures, the quorum is %d", len(p.Commits), quorum)
@@ -111,22 +112,6 @@ func parseMetadata(b []byte) (*smartbftprotos.ViewMetadata, error) {
 	return md, nil
 }
 
-// digest is what commits sign of a proposal.
-func digest(suite crypto.Suite, header, metadata []byte) crypto.Hash {
-	return suite.Sum([]byte("jialing/bft/proposal/1"), header, metadata)
-}
-
-// Signatures of different kinds must not pass for each other.
-const (
-	commitDomain   = "commit:"
-	viewDataDomain = "view data:"
-)
-
-// commitMessage is what a commit's signature is on, in Host.Sign's terms: the digest and what the validator adds.
-func commitMessage(msg []byte) []byte { return append([]byte(commitDomain), msg...) }
-
-func viewDataMessage(raw []byte) []byte { return append([]byte(viewDataDomain), raw...) }
-
 // leaderOf is the leader of a view.
 func leaderOf(set chain.ValidatorSet, view uint64) chain.ValidatorID {
 	return set[view%uint64(len(set))].ID
@@ -160,13 +145,13 @@ func (e *Engine) VerifyDecision(set chain.ValidatorSet, d *chain.Decision) error
 		return bad("%d commits, a quorum is %d", len(p.Commits), quorum)
 	}
 	hash := d.Hash(e.cfg.Suite)
-	signed := digest(e.cfg.Suite, hash[:], p.Metadata)
+	signed := headOf(e.cfg.Suite, hash[:], md, p.Metadata).encode()
 	for _, c := range p.Commits {
 		v := set.Find(chain.ValidatorID(c.Validator))
 		if v == nil {
 			return bad("%d is no validator", c.Validator)
 		}
-		msg := commitMessage(append(bytes.Clone(signed[:]), c.Aux...))
+		msg := commitMessage(append(bytes.Clone(signed), c.Aux...))
 		if err := order.VerifySig(e.cfg.Suite, e.cfg.GenesisHash, v, msg, c.Signature); err != nil {
 			return bad("%w", err)
 		}
@@ -188,10 +173,10 @@ func checkpoint(suite crypto.Suite, d *chain.Decision) (types.Decision, *smartbf
 		return types.Decision{}, nil, fmt.Errorf("last decision: %w", err)
 	}
 	hash := d.Hash(suite)
-	signed := digest(suite, hash[:], p.Metadata)
+	signed := headOf(suite, hash[:], md, p.Metadata).encode()
 	out := types.Decision{Proposal: types.Proposal{Header: hash[:], Metadata: p.Metadata}}
 	for _, c := range p.Commits {
-		out.Signatures = append(out.Signatures, types.Signature{ID: c.Validator, Value: c.Signature, Msg: append(bytes.Clone(signed[:]), c.Aux...)})
+		out.Signatures = append(out.Signatures, types.Signature{ID: c.Validator, Value: c.Signature, Msg: append(bytes.Clone(signed), c.Aux...)})
 	}
 	return out, md, nil
 }

@@ -35,13 +35,14 @@ func signers(t testing.TB, n int) (chain.ValidatorSet, []crypto.PrivateKey) {
 // agreed is a decision with the commits of the validators at the given places of set.
 func agreed(t testing.TB, set chain.ValidatorSet, keys []crypto.PrivateKey, view uint64, by ...int) *chain.Decision {
 	d := &chain.Decision{Height: 7, TimeMillis: 5, Proposer: leaderOf(set, view)}
-	metadata, err := proto.Marshal(&smartbftprotos.ViewMetadata{ViewId: view, LatestSequence: 7, DecisionsInView: 3})
+	md := &smartbftprotos.ViewMetadata{ViewId: view, LatestSequence: 7, DecisionsInView: 3}
+	metadata, err := proto.Marshal(md)
 	require.NoError(t, err)
 	hash := d.Hash(suite)
-	signed := digest(suite, hash[:], metadata)
+	signed := headOf(suite, hash[:], md, metadata).encode()
 	var sigs []types.Signature
 	for _, i := range by {
-		msg := append(bytes.Clone(signed[:]), byte(i))
+		msg := append(bytes.Clone(signed), byte(i))
 		sig, err := keys[i].Sign(order.SigningMessage(crypto.Hash{1}, commitMessage(msg)))
 		require.NoError(t, err)
 		sigs = append(sigs, types.Signature{ID: uint64(set[i].ID), Msg: msg, Value: sig})

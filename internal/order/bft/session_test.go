@@ -55,7 +55,7 @@ func TestLibraryGivesUp(t *testing.T) {
 func TestEvidence(t *testing.T) {
 	s, set, keys := testSession(t)
 	commit := func(i int, view uint64, d byte) *smartbftprotos.Commit {
-		msg := bytes.Repeat([]byte{d}, 32)
+		msg := head{1, view, crypto.Hash(bytes.Repeat([]byte{d}, 32))}.encode()
 		sig, err := keys[i].Sign(order.SigningMessage(crypto.Hash{1}, commitMessage(msg)))
 		require.NoError(t, err)
 		return &smartbftprotos.Commit{View: view, Seq: 1, Signature: &smartbftprotos.Signature{Signer: uint64(set[i].ID), Msg: msg, Value: sig}}
@@ -73,8 +73,19 @@ func TestEvidence(t *testing.T) {
 	require.Empty(t, s.e.Status().Evidence, "nor that of another")
 	s.evidence.commit(s, from, commit(1, 0, 2))
 	s.evidence.commit(s, from, commit(1, 0, 3))
-	require.Equal(t, []order.Evidence{{Validator: from, Height: 1, View: 0, What: "commit", First: crypto.Hash(bytes.Repeat([]byte{1}, 32)),
-		Second: crypto.Hash(bytes.Repeat([]byte{2}, 32))}}, s.e.Status().Evidence, "once")
+	proven := s.e.Status().Evidence
+	require.Len(t, proven, 1, "once")
+	proof := proven[0].Proof
+	require.NoError(t, proof.Verify(suite, crypto.Hash{1}))
+	require.Equal(t, order.Evidence{Validator: from, Height: 1, View: 0, What: "commit", First: crypto.Hash(bytes.Repeat([]byte{1}, 32)),
+		Second: crypto.Hash(bytes.Repeat([]byte{2}, 32)), Proof: proof}, proven[0])
+	hidden := commit(1, 2, 1)
+	hidden.Signature.Value = make([]byte, 64)
+	s.evidence.commit(s, from, hidden)
+	s.evidence.commit(s, from, commit(1, 2, 2))
+	require.Len(t, s.e.Status().Evidence, 1)
+	s.evidence.commit(s, from, commit(1, 2, 3))
+	require.Len(t, s.e.Status().Evidence, 2, "unsigned words first do not hide the signed ones")
 	for view := range uint64(100) {
 		s.evidence.propose(s, from, view, 1, crypto.Hash{1})
 		s.evidence.propose(s, from, view, 1, crypto.Hash{2})
