@@ -151,9 +151,10 @@ func forbiddenImport(from, to string) string {
 	return forbiddenLayer(from, to)
 }
 
+// isClientSide tells packages of whoever talks to a node: the SDK, the apps, and the labs' text.
 func isClientSide(short string) bool {
 	top, _, _ := strings.Cut(short, "/")
-	return top == "client" || top == "apps"
+	return top == "client" || top == "apps" || short == "docs/learn"
 }
 
 // forbiddenLayer: only downwards, no siblings, no parent on its plug-ins.

@@ -30,6 +30,7 @@ func TestForbiddenImports(t *testing.T) {
 		{"internal/node", "bench", "tests and tools"},
 		{"internal/node", "client", "nothing of clients"},
 		{"internal/serve", "apps", "nothing of clients"},
+		{"internal/node", "docs/learn", "nothing of clients"},
 		{"client", "internal/chain", "nothing internal"},
 		{"client/evidence", "internal/crypto", "nothing internal"},
 		{"apps", "internal/chain", "RPC only"},
@@ -61,7 +62,7 @@ func TestAllowedImports(t *testing.T) {
 	const g = "github.com/ethereum/go-ethereum/"
 	for from, to := range map[string][]string{
 		"internal/order/ordertest": {Module + "/internal/order", Module + "/internal/crypto/intl"},
-		"cmd/jialing":              {Module + "/internal/node", Module + "/internal/crypto/intl", Module + "/client", Module + "/apps", "os"},
+		"cmd/jialing":              {Module + "/internal/node", Module + "/internal/crypto/intl", Module + "/client", Module + "/apps", Module + "/docs/learn", "os"},
 		"internal/node":            {Module + "/internal/attest", Module + "/internal/order/solo", Module + "/internal/crypto/intl"},
 		"internal/order/solo":      {Module + "/internal/order", Module + "/internal/chain"},
 		"internal/serve/eth":       {Module + "/internal/serve", g + "rpc", g + "core/types"},
