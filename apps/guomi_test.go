@@ -77,7 +77,7 @@ func (l *ledger) send(data types.TxData) *types.Receipt {
 	out, err := l.exec.Execute(context.Background(), execute.Input{
 		Parent: l.head(), State: l.state, Txs: chain.Txs{tx}, BlockHash: l.hash,
 		Decision:   &chain.Decision{Height: height, TimeMillis: l.genesis.TimeMillis + 1000*height, Proposer: 1, Txs: chain.Txs{tx}.Hashes()},
-		Validators: l.genesis.ValidatorSet(), Next: l.genesis.ValidatorSet(),
+		Rule:       l.genesis.Rule(), Next: l.genesis.Rule(),
 	}, l.state)
 	require.NoError(l.t, err)
 	require.Empty(l.t, out.Excluded)

@@ -149,7 +149,7 @@ func (g *genesisFile) headerHash(s *suite, t *Trust) (common.Hash, error) {
 		return common.Hash{}, err
 	}
 	id := s.sum([]byte("jialing/genesis/1"), append(canonical, '\n'))
-	validators, err := t.validatorsHash(s)
+	validators, err := t.ruleHash(s)
 	if err != nil {
 		return common.Hash{}, err
 	}

@@ -25,6 +25,8 @@ type Handover struct {
 	// Header is RLP.
 	Header      hexutil.Bytes    `json:"header"`
 	Certificate ProofCertificate `json:"certificate"`
+	// Engine is the new engine, which may be the old one: it says how many of the new set must sign.
+	Engine string `json:"engine"`
 	// Validators is the new set, sorted by ID.
 	Validators []HandoverValidator `json:"validators"`
 }
@@ -118,15 +120,15 @@ func (t *Trust) handOver(s *suite, h *Handover) (*Trust, error) {
 	if err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
-	own, err := t.validatorsHash(s)
+	own, err := t.ruleHash(s)
 	if err != nil {
 		return nil, err
 	}
-	next, err := t.with(h.Validators, h.From)
+	next, err := t.with(h.Engine, h.Validators, h.From)
 	if err != nil {
 		return nil, err
 	}
-	set, err := next.validatorsHash(s)
+	set, err := next.ruleHash(s)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +139,7 @@ func (t *Trust) handOver(s *suite, h *Handover) (*Trust, error) {
 	case extra.Validators != own:
 		return nil, fmt.Errorf("block %d is attested by other validators than those that the trusted ones lead to; a change is missing", height)
 	case extra.Next != set:
-		return nil, fmt.Errorf("block %d names another set than the one that is given", height)
+		return nil, fmt.Errorf("block %d names other validators than those that are given", height)
 	case set == own:
 		return nil, errors.New("it changes nothing")
 	case uint64(c.Height) != height || c.Block != crypto.Keccak256Hash(h.Header) || c.Header != s.sum(h.Header):
@@ -149,10 +151,10 @@ func (t *Trust) handOver(s *suite, h *Handover) (*Trust, error) {
 	return next, nil
 }
 
-// with is t with another set, from a height on. Names are carried over by id: no hash covers them.
-func (t *Trust) with(set []HandoverValidator, from hexutil.Uint64) (*Trust, error) {
+// with is t with another engine and set, from a height on. Names are carried over by id: no hash covers them.
+func (t *Trust) with(engine string, set []HandoverValidator, from hexutil.Uint64) (*Trust, error) {
 	next := *t
-	next.From = from
+	next.Engine, next.From = engine, from
 	if len(set) > maxTrustedValidators {
 		return nil, fmt.Errorf("%d validators, at most %d", len(set), maxTrustedValidators)
 	}
@@ -202,8 +204,8 @@ func (c *ProofCertificate) verify(s *suite, t *Trust) ([]TrustedValidator, error
 	return signers, nil
 }
 
-// validatorsHash is the hash of a set as headers carry it: the suite's over a domain and the RLP of [[id, public key, address]…].
-func validatorsHash(s *suite, set []HandoverValidator) (common.Hash, error) {
+// ruleHash is the hash of an engine and a set as headers carry it: the suite's over a domain and the RLP of [engine, [[id, public key, address]…]].
+func ruleHash(s *suite, engine string, set []HandoverValidator) (common.Hash, error) {
 	type member struct {
 		ID        uint64
 		PublicKey []byte
@@ -213,9 +215,12 @@ func validatorsHash(s *suite, set []HandoverValidator) (common.Hash, error) {
 	for i, v := range set {
 		members[i] = member{uint64(v.ID), v.PublicKey, v.Address}
 	}
-	b, err := rlp.EncodeToBytes(members)
+	b, err := rlp.EncodeToBytes(&struct {
+		Engine  string
+		Members []member
+	}{engine, members})
 	if err != nil {
 		return common.Hash{}, fmt.Errorf("encode validators: %w", err)
 	}
-	return s.sum([]byte("jialing/validators/1"), b), nil
+	return s.sum([]byte("jialing/rule/1"), b), nil
 }

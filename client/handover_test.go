@@ -83,7 +83,7 @@ func (c *consortium) block(t require.TestingT, records *chain.Header) {
 	require.NoError(t, err)
 	of, err := chain.DecodeExtra(records.Extra)
 	require.NoError(t, err)
-	extra := chain.Extra{Millis: 456, Parent: parentHash, Validators: c.at(height).Hash(suite), Next: c.at(height + 1).Hash(suite), Records: of.Records}
+	extra := chain.Extra{Millis: 456, Parent: parentHash, Validators: c.rule(height).Hash(suite), Next: c.rule(height + 1).Hash(suite), Records: of.Records}
 	h := types.CopyHeader(parent)
 	h.ParentHash, h.Number, h.Extra, h.TxHash, h.ReceiptHash = parent.Hash(), new(big.Int).SetUint64(height), extra.Encode(), records.TxHash, records.ReceiptHash
 	c.headers = append(c.headers, h)
@@ -103,6 +103,10 @@ func (c *consortium) certify(t require.TestingT, height uint64, n int) client.Pr
 	return out
 }
 
+func (c *consortium) rule(height uint64) *chain.Rule {
+	return &chain.Rule{Engine: chain.BFT, Set: c.at(height)}
+}
+
 func (c *consortium) quorum(height uint64) int { return chain.BFT.Quorum(len(c.at(height))) }
 
 // handovers are those up to height, oldest first.
@@ -115,7 +119,7 @@ func (c *consortium) handovers(t require.TestingT, height uint64) []client.Hando
 		}
 		raw, err := rlp.EncodeToBytes(c.headers[h-1])
 		require.NoError(t, err)
-		one := client.Handover{From: hexutil.Uint64(h), Header: raw, Certificate: c.certify(t, h-1, c.quorum(h-1))}
+		one := client.Handover{From: hexutil.Uint64(h), Header: raw, Certificate: c.certify(t, h-1, c.quorum(h-1)), Engine: "bft"}
 		for _, v := range set {
 			one.Validators = append(one.Validators, client.HandoverValidator{ID: hexutil.Uint64(v.ID), PublicKey: v.PublicKey, Address: v.Address})
 		}
@@ -233,15 +237,18 @@ func TestFollowRefusesForgedHandovers(t *testing.T) {
 			a[2] = client.ProofAttestation{Validator: 5, Signature: sig}
 			return h
 		}},
-		"a set that hashes elsewhere": {"names another set", func(_ *consortium, h []client.Handover) []client.Handover {
+		"a set that hashes elsewhere": {"names other validators", func(_ *consortium, h []client.Handover) []client.Handover {
 			h[0].Validators[3].Address[0] ^= 1
 			return h
 		}},
-		"a key of the attacker": {"names another set", func(_ *consortium, h []client.Handover) []client.Handover {
+		"a key of the attacker": {"names other validators", func(_ *consortium, h []client.Handover) []client.Handover {
 			h[0].Validators[0].PublicKey = make([]byte, 32)
 			return h
 		}},
-		"one more member": {"names another set", func(_ *consortium, h []client.Handover) []client.Handover {
+		"another engine":                {"names other validators", func(_ *consortium, h []client.Handover) []client.Handover { h[0].Engine = "pos"; return h }},
+		"an engine that asks for fewer": {"names other validators", func(_ *consortium, h []client.Handover) []client.Handover { h[0].Engine = "raft"; return h }},
+		"no engine":                     {"unknown to this version", func(_ *consortium, h []client.Handover) []client.Handover { h[0].Engine = ""; return h }},
+		"one more member": {"names other validators", func(_ *consortium, h []client.Handover) []client.Handover {
 			h[0].Validators = append(h[0].Validators, client.HandoverValidator{ID: 99, PublicKey: make([]byte, 32)})
 			return h
 		}},
@@ -378,7 +385,7 @@ func TestAnyHistoryOfSets(t *testing.T) {
 		}
 		c := newConsortium(t, 15, changes)
 		for h := uint64(2); h <= 14; h++ {
-			if c.from[h] != nil && c.from[h].Hash(suite) == c.at(h-1).Hash(suite) {
+			if c.from[h] != nil && c.rule(h).Hash(suite) == c.rule(h-1).Hash(suite) {
 				delete(c.from, h) // no change
 			}
 		}

@@ -110,8 +110,8 @@ func (l *ledger) append(t *testing.T, txs chain.Txs, receipts types.Receipts) {
 	parent := l.headers[len(l.headers)-1]
 	parentHash, err := chain.HeaderHash(suite, parent)
 	require.NoError(t, err)
-	extra := chain.Extra{Millis: 456, Parent: parentHash, Decision: crypto.Hash{7}, Validators: l.genesis.ValidatorSet().Hash(suite),
-		Next: l.genesis.ValidatorSet().Hash(suite), Records: chain.NewRecords(txs, receipts).Root(suite)}
+	extra := chain.Extra{Millis: 456, Parent: parentHash, Decision: crypto.Hash{7}, Validators: l.genesis.Rule().Hash(suite),
+		Next: l.genesis.Rule().Hash(suite), Records: chain.NewRecords(txs, receipts).Root(suite)}
 	l.headers = append(l.headers, &types.Header{ParentHash: parent.Hash(), UncleHash: types.EmptyUncleHash, TxHash: txs.Root(), ReceiptHash: chain.ReceiptsRoot(receipts),
 		Difficulty: new(big.Int), Number: new(big.Int).Add(parent.Number, big.NewInt(1)), GasLimit: 60_000_000, Time: 1_700_000_001,
 		Extra: extra.Encode(), BaseFee: big.NewInt(7), WithdrawalsHash: &types.EmptyWithdrawalsHash, BlobGasUsed: new(uint64),

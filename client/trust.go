@@ -119,13 +119,13 @@ func (t *Trust) Validate() error {
 	return nil
 }
 
-// validatorsHash is the hash of t's set.
-func (t *Trust) validatorsHash(s *suite) (common.Hash, error) {
+// ruleHash is the hash of t's engine and set.
+func (t *Trust) ruleHash(s *suite) (common.Hash, error) {
 	set := make([]HandoverValidator, len(t.Validators))
 	for i, v := range t.Validators {
 		set[i] = HandoverValidator{v.ID, v.PublicKey, v.Address}
 	}
-	return validatorsHash(s, set)
+	return ruleHash(s, t.Engine, set)
 }
 
 // decodeStrict reads exactly one JSON value without unknown fields.

@@ -116,7 +116,7 @@ func (p *Proof) verifyHeaders(s *suite, t *Trust) (*types.Header, error) {
 		}
 		last, lastRaw = h, raw
 		if i == len(p.Links) {
-			validators, err := t.validatorsHash(s)
+			validators, err := t.ruleHash(s)
 			if err != nil {
 				return nil, err
 			}

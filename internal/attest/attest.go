@@ -38,12 +38,6 @@ const (
 	MaxBacklog = 256
 )
 
-// Quorum says how many of n validators make a certificate, as chain.EngineKind.Quorum does.
-type Quorum func(n int) int
-
-// Single is one node's quorum: itself.
-func Single(int) int { return 1 }
-
 // Store keeps what must survive. Safe for concurrent use.
 type Store interface {
 	// Attestation is our own signature in the stored block of that height; nil when there is none.
@@ -71,14 +65,11 @@ type Config struct {
 	Genesis crypto.Hash
 	// Key is this node's; a node whose key is in no validator set attests nothing and gathers all the same.
 	Key crypto.PrivateKey
-	// Validators is the set that attests the block of that height; nil when it is not yet known. Safe for concurrent use.
-	Validators func(height uint64) chain.ValidatorSet
-	Quorum     Quorum
-	// Unsigned: nobody signs on this chain, see unsigned.go. Validators, Quorum, Faulty and Key are then not looked at.
+	// Rule says who attests the block of that height, and by how many; nil when it is not yet known. Safe for concurrent use.
+	Rule func(height uint64) *chain.Rule
+	// Unsigned: nobody signs on this chain, see unsigned.go. Rule and Key are then not looked at.
 	Unsigned bool
-	// Faulty is how many of n validators may be wrong; nil: those that a quorum does without.
-	Faulty func(n int) int
-	Store  Store
+	Store    Store
 	// Finalized is the stored finalized height at start.
 	Finalized uint64
 
@@ -130,9 +121,6 @@ type note struct {
 func New(cfg Config) *Attester {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Faulty == nil && !cfg.Unsigned {
-		cfg.Faulty = func(n int) int { return n - cfg.Quorum(n) }
 	}
 	return &Attester{cfg: cfg, log: cfg.Log, bell: make(chan struct{}, 1), inbox: newInbox(), heights: make(map[uint64]*gathering),
 		executed: cfg.Finalized, finalized: cfg.Finalized, ready: make(map[uint64]*chain.Certificate), moved: make(chan struct{}),
@@ -195,11 +183,11 @@ func (a *Attester) Own(h *chain.Header) (*chain.Attestation, error) {
 		return nil, nil
 	}
 	height := h.Number.Uint64()
-	set := a.cfg.Validators(height)
-	if set == nil {
-		return nil, fmt.Errorf("the validator set of height %d is not known", height)
+	rule := a.cfg.Rule(height)
+	if rule == nil {
+		return nil, fmt.Errorf("the validators of height %d are not known", height)
 	}
-	me := a.member(set)
+	me := a.member(rule.Set)
 	if me == nil {
 		return nil, nil
 	}
@@ -236,11 +224,11 @@ func (a *Attester) Executed(h *chain.Header, own *chain.Attestation) error {
 		return err
 	}
 	height := h.Number.Uint64()
-	set := a.cfg.Validators(height)
-	if set == nil {
-		return fmt.Errorf("the validator set of height %d is not known", height)
+	rule := a.cfg.Rule(height)
+	if rule == nil {
+		return fmt.Errorf("the validators of height %d are not known", height)
 	}
-	needed, spare := a.executedHere(height, set, header, h, own)
+	needed, spare := a.executedHere(height, rule, header, h, own)
 	if needed && own != nil && a.cfg.Network != nil {
 		a.cfg.Network.Broadcast(encodeMessage(&message{Signed: []signed{{height, header, *own}}}))
 	}
@@ -253,7 +241,7 @@ func (a *Attester) Executed(h *chain.Header, own *chain.Attestation) error {
 }
 
 // executedHere tells whether the others need our signature, and returns signatures that have become worth verifying.
-func (a *Attester) executedHere(height uint64, set chain.ValidatorSet, header crypto.Hash, h *chain.Header,
+func (a *Attester) executedHere(height uint64, rule *chain.Rule, header crypto.Hash, h *chain.Header,
 	own *chain.Attestation) (needed bool, spare map[chain.ValidatorID]signed) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -261,7 +249,7 @@ func (a *Attester) executedHere(height uint64, set chain.ValidatorSet, header cr
 	if height <= a.finalized {
 		return false, nil
 	}
-	g := a.gather(height, set)
+	g := a.gather(height, rule)
 	g.ours, g.block, g.own = header, h.Hash(), own
 	if own != nil {
 		g.add(header, own)
@@ -325,7 +313,7 @@ func (a *Attester) Missing() (out []chain.ValidatorID) {
 	if g == nil || g.ours.IsZero() || g.done {
 		return nil
 	}
-	for _, v := range g.set {
+	for _, v := range g.rule.Set {
 		if _, signed := g.signed[g.ours][v.ID]; !signed {
 			out = append(out, v.ID)
 		}

@@ -77,15 +77,23 @@ func newNetwork(t testing.TB, n int) *network {
 	return w
 }
 
+// rule is solo's for one validator, bft's for more.
+func (w *network) rule() *chain.Rule {
+	if len(w.set) == 1 {
+		return &chain.Rule{Engine: chain.Solo, Set: w.set}
+	}
+	return &chain.Rule{Engine: chain.BFT, Set: w.set}
+}
+
 var genesis = suite.Sum([]byte("genesis"))
 
-func (w *network) attester(i int, quorum Quorum) (*Attester, *memory) {
+func (w *network) attester(i int) (*Attester, *memory) {
 	m := newMemory()
 	var key crypto.PrivateKey
 	if i >= 0 {
 		key = w.keys[i]
 	}
-	return New(Config{Suite: suite, Genesis: genesis, Key: key, Validators: func(uint64) chain.ValidatorSet { return w.set }, Quorum: quorum, Store: m}), m
+	return New(Config{Suite: suite, Genesis: genesis, Key: key, Rule: func(uint64) *chain.Rule { return w.rule() }, Store: m}), m
 }
 
 func header(height int64, extra string) *chain.Header {
@@ -106,11 +114,9 @@ func run(t *testing.T, a *Attester) (stop func() error) {
 	return func() error { cancel(); return <-done }
 }
 
-func threeOfFour(int) int { return 3 }
-
 func TestSingleSignerFinalizesAtOnce(t *testing.T) {
 	w := newNetwork(t, 1)
-	a, m := w.attester(0, Single)
+	a, m := w.attester(0)
 	stop := run(t, a)
 	for height := int64(1); height <= 3; height++ {
 		moved := a.Moved()
@@ -129,12 +135,12 @@ func TestSingleSignerFinalizesAtOnce(t *testing.T) {
 
 func TestQuorumGathersBeforeAndAfterExecution(t *testing.T) {
 	w := newNetwork(t, 4)
-	a, m := w.attester(0, threeOfFour)
+	a, m := w.attester(0)
 	stop := run(t, a)
 	h := header(1, "ours")
 	at := hashOf(t, h)
 	for i := 1; i < 3; i++ { // two peers are ahead of us
-		peer, _ := w.attester(i, threeOfFour)
+		peer, _ := w.attester(i)
 		att, err := peer.Own(h)
 		require.NoError(t, err)
 		require.NoError(t, a.Handle(1, at, att))
@@ -153,10 +159,10 @@ func TestQuorumGathersBeforeAndAfterExecution(t *testing.T) {
 
 func TestDivergenceHalts(t *testing.T) {
 	w := newNetwork(t, 4)
-	a, m := w.attester(0, threeOfFour)
+	a, m := w.attester(0)
 	theirs := header(1, "theirs")
 	for i := 1; i < 4; i++ {
-		peer, _ := w.attester(i, threeOfFour)
+		peer, _ := w.attester(i)
 		att, err := peer.Own(theirs)
 		require.NoError(t, err)
 		require.NoError(t, a.Handle(1, hashOf(t, theirs), att))
@@ -174,11 +180,11 @@ func TestDivergenceHalts(t *testing.T) {
 
 func TestNeverSignsTwiceAtAHeight(t *testing.T) {
 	w := newNetwork(t, 1)
-	a, m := w.attester(0, Single)
+	a, m := w.attester(0)
 	own, err := a.Own(header(5, "first"))
 	require.NoError(t, err)
 	m.own[5] = own // stored with the block, then the node restarts
-	again, _ := w.attester(0, Single)
+	again, _ := w.attester(0)
 	again.cfg.Store = m
 	same, err := again.Own(header(5, "first"))
 	require.NoError(t, err)
@@ -189,9 +195,9 @@ func TestNeverSignsTwiceAtAHeight(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	w := newNetwork(t, 4)
-	a, _ := w.attester(0, threeOfFour)
+	a, _ := w.attester(0)
 	h := header(1, "x")
-	peer, _ := w.attester(1, threeOfFour)
+	peer, _ := w.attester(1)
 	good, err := peer.Own(h)
 	require.NoError(t, err)
 
@@ -214,7 +220,7 @@ func TestRefuses(t *testing.T) {
 
 func TestFollowerSignsNothing(t *testing.T) {
 	w := newNetwork(t, 1)
-	a, _ := w.attester(-1, Single)
+	a, _ := w.attester(-1)
 	own, err := a.Own(header(1, "x"))
 	require.NoError(t, err)
 	require.Nil(t, own)
@@ -222,7 +228,7 @@ func TestFollowerSignsNothing(t *testing.T) {
 
 func TestStorageErrorEndsRun(t *testing.T) {
 	w := newNetwork(t, 1)
-	a, m := w.attester(0, Single)
+	a, m := w.attester(0)
 	m.err = errors.New("disk on fire")
 	h := header(1, "x")
 	own, err := a.Own(h)

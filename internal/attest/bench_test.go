@@ -11,10 +11,10 @@ import (
 // BenchmarkGather is what a validator does for one block of four: sign, and take the others' signatures as they come.
 func BenchmarkGather(b *testing.B) {
 	w := newNetwork(b, 4)
-	a, m := w.attester(0, bft)
+	a, m := w.attester(0)
 	peers := make([]*Attester, 3)
 	for i := range peers {
-		peers[i], _ = w.attester(i+1, bft)
+		peers[i], _ = w.attester(i + 1)
 	}
 	for height := int64(1); b.Loop(); height++ {
 		b.StopTimer()

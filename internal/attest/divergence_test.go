@@ -70,7 +70,7 @@ func TestDivergenceIsExplained(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newNetwork(t, 4)
-			a, m := w.attester(0, bft)
+			a, m := w.attester(0)
 			a.cfg.Explain, a.cfg.Writes = c.explain, c.writes
 			m.headers[1] = parent
 			execute(t, a, parent)
@@ -99,7 +99,7 @@ func TestDivergenceIsExplained(t *testing.T) {
 // TestMinorityAgainstUsIsNoHalt: f+1 signatures of another header are a warning, since one of them is honest; a quorum halts.
 func TestMinorityAgainstUsIsNoHalt(t *testing.T) {
 	w := newNetwork(t, 4)
-	a, _ := w.attester(0, bft)
+	a, _ := w.attester(0)
 	log := new(lines)
 	a.log = slog.New(slog.NewTextHandler(log, nil))
 	theirs := header(1, "theirs")

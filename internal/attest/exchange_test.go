@@ -91,7 +91,7 @@ func execute(t *testing.T, a *Attester, h *chain.Header) {
 // attestationOf is validator i's.
 func (w *network) attestationOf(t *testing.T, i int, h *chain.Header) *chain.Attestation {
 	t.Helper()
-	peer, _ := w.attester(i, bft)
+	peer, _ := w.attester(i)
 	att, err := peer.Own(h)
 	require.NoError(t, err)
 	return att
@@ -109,7 +109,7 @@ func (w *network) certificateOf(t *testing.T, h *chain.Header, by ...int) *chain
 func TestOwnSignatureIsRepeatedWhileNothingMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newNetwork(t, 4)
-		a, m := w.attester(0, bft)
+		a, m := w.attester(0)
 		net := &wire{peers: []chain.Peer{"b", "c", "d"}}
 		a.cfg.Network = net
 		stop := run(t, a)
@@ -162,7 +162,7 @@ func TestOwnSignatureIsRepeatedWhileNothingMoves(t *testing.T) {
 func TestBacklogHoldsExecutionBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newNetwork(t, 4)
-		a, _ := w.attester(0, bft)
+		a, _ := w.attester(0)
 		log := new(lines)
 		a.log = slog.New(slog.NewTextHandler(log, nil))
 		stop := run(t, a)
@@ -192,7 +192,7 @@ func TestBacklogHoldsExecutionBack(t *testing.T) {
 func TestLaterCertificateVouchesForAHeightWithout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newNetwork(t, 4)
-		a, m := w.attester(0, bft)
+		a, m := w.attester(0)
 		stop := run(t, a)
 		for height := int64(1); height <= 3; height++ {
 			execute(t, a, header(height, "x"))
@@ -215,12 +215,12 @@ func TestLaterCertificateVouchesForAHeightWithout(t *testing.T) {
 func TestHandoverIsWaitedForLonger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newNetwork(t, 5)
-		a, m := w.attester(0, bft)
-		a.cfg.Validators = func(height uint64) chain.ValidatorSet { // from height 2 on the fifth is out
+		a, m := w.attester(0)
+		a.cfg.Rule = func(height uint64) *chain.Rule { // from height 2 on the fifth is out
 			if height < 2 {
-				return w.set
+				return w.rule()
 			}
-			return w.set[:4]
+			return &chain.Rule{Engine: chain.BFT, Set: w.set[:4]}
 		}
 		stop := run(t, a)
 		for height := int64(1); height <= 2; height++ {
@@ -240,7 +240,7 @@ func TestHandoverIsWaitedForLonger(t *testing.T) {
 
 func TestVerifiesNoMoreThanTheQuorumNeeds(t *testing.T) {
 	w := newNetwork(t, 4)
-	a, m := w.attester(0, bft)
+	a, m := w.attester(0)
 	n := 0
 	a.cfg.Suite = counted{suite, &n}
 	all := func(h *chain.Header) {
@@ -264,7 +264,7 @@ func TestVerifiesNoMoreThanTheQuorumNeeds(t *testing.T) {
 	require.NoError(t, a.Certified(w.certificateOf(t, header(2, "x"), 1, 2, 3)))
 	require.Equal(t, 4, n, "a certificate that is there is not verified again")
 
-	f, m := w.attester(-1, bft)
+	f, m := w.attester(-1)
 	require.NoError(t, f.Certified(w.certificateOf(t, header(1, "x"), 0, 1, 2)))
 	require.NoError(t, f.Executed(header(1, "x"), nil))
 	require.NoError(t, f.store(t.Context()))
@@ -273,7 +273,7 @@ func TestVerifiesNoMoreThanTheQuorumNeeds(t *testing.T) {
 
 func TestWhatPeersSendWronglyIsReported(t *testing.T) {
 	w := newNetwork(t, 4)
-	a, _ := w.attester(0, bft)
+	a, _ := w.attester(0)
 	var refused []error
 	a.cfg.Refused = func(from chain.Peer, err error) {
 		require.Equal(t, chain.Peer("b"), from)
@@ -313,7 +313,7 @@ func TestWhatPeersSendWronglyIsReported(t *testing.T) {
 
 func TestFloodIsBounded(t *testing.T) {
 	w := newNetwork(t, 4)
-	a, m := w.attester(0, bft)
+	a, m := w.attester(0)
 	net := &wire{peers: []chain.Peer{"b"}}
 	a.cfg.Network = net
 	h := header(1, "x")
@@ -347,7 +347,7 @@ func TestFloodIsBounded(t *testing.T) {
 
 func TestOurKeyElsewhereIsNamed(t *testing.T) {
 	w := newNetwork(t, 4)
-	a, _ := w.attester(0, bft)
+	a, _ := w.attester(0)
 	log := new(lines)
 	a.log = slog.New(slog.NewTextHandler(log, nil))
 	execute(t, a, header(1, "ours"))
@@ -361,8 +361,8 @@ func TestOurKeyElsewhereIsNamed(t *testing.T) {
 
 func TestSetThatIsNotKnown(t *testing.T) {
 	w := newNetwork(t, 4)
-	a, _ := w.attester(0, bft)
-	a.cfg.Validators = func(uint64) chain.ValidatorSet { return nil }
+	a, _ := w.attester(0)
+	a.cfg.Rule = func(uint64) *chain.Rule { return nil }
 	h := header(1, "x")
 	require.ErrorIs(t, a.Handle(1, hashOf(t, h), w.attestationOf(t, 1, h)), ErrWindow)
 	require.ErrorIs(t, a.Certified(w.certificateOf(t, h, 1, 2, 3)), ErrWindow)

@@ -14,7 +14,7 @@ import (
 
 // gathering is what is known of one height. Guarded by Attester.mu.
 type gathering struct {
-	set  chain.ValidatorSet
+	rule *chain.Rule
 	need int
 	// mine tells that this node is a validator of that height.
 	mine bool
@@ -36,11 +36,11 @@ func (a *Attester) Handle(height uint64, header crypto.Hash, att *chain.Attestat
 	if near, err := a.near(height); !near {
 		return err
 	}
-	set := a.cfg.Validators(height)
-	if set == nil {
-		return fmt.Errorf("%w: the validator set of height %d is not known yet", ErrWindow, height)
+	rule := a.cfg.Rule(height)
+	if rule == nil {
+		return fmt.Errorf("%w: the validators of height %d are not known yet", ErrWindow, height)
 	}
-	v := set.Find(att.Validator)
+	v := rule.Set.Find(att.Validator)
 	if v == nil {
 		return fmt.Errorf("%w: validator %d, height %d", ErrMember, att.Validator, height)
 	}
@@ -55,7 +55,7 @@ func (a *Attester) Handle(height uint64, header crypto.Hash, att *chain.Attestat
 	if err := key.Verify(chain.AttestationMessage(a.cfg.Genesis, height, header), att.Signature); err != nil {
 		return fmt.Errorf("attestation of validator %d at height %d: %w", v.ID, height, err)
 	}
-	return a.take(height, set, header, att)
+	return a.take(height, rule, header, att)
 }
 
 // near tells whether height is one that is gathered for; no error below it.
@@ -111,13 +111,13 @@ func (a *Attester) keepSpare(height uint64, header crypto.Hash, att *chain.Attes
 }
 
 // take adds a verified attestation.
-func (a *Attester) take(height uint64, set chain.ValidatorSet, header crypto.Hash, att *chain.Attestation) error {
+func (a *Attester) take(height uint64, rule *chain.Rule, header crypto.Hash, att *chain.Attestation) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if height <= a.finalized {
 		return nil
 	}
-	g := a.gather(height, set)
+	g := a.gather(height, rule)
 	if other := g.other(header, att.Validator); other != nil {
 		a.accuse(&chain.Equivocation{Height: height, Validator: att.Validator, Headers: [2]crypto.Hash{*other, header},
 			Signatures: [2][]byte{g.signed[*other][att.Validator], att.Signature}})
@@ -131,23 +131,23 @@ func (a *Attester) take(height uint64, set chain.ValidatorSet, header crypto.Has
 // Certified takes a certificate that was fetched whole. It is verified by the quorum of that height's set, kept until the block is executed here,
 // then compared and stored. ErrWindow when it is too far ahead; one of a finalized height is no error.
 func (a *Attester) Certified(c *chain.Certificate) error {
-	return a.certified(c, func(set chain.ValidatorSet) error {
-		return c.Verify(a.cfg.Suite, a.cfg.Genesis, set, a.cfg.Quorum(len(set)))
+	return a.certified(c, func(rule *chain.Rule) error {
+		return c.Verify(a.cfg.Suite, a.cfg.Genesis, rule.Set, rule.Quorum())
 	})
 }
 
 // Verified is Certified for a certificate that the caller has verified by the quorum of that height's set.
 func (a *Attester) Verified(c *chain.Certificate) error {
-	return a.certified(c, func(chain.ValidatorSet) error { return nil })
+	return a.certified(c, func(*chain.Rule) error { return nil })
 }
 
-func (a *Attester) certified(c *chain.Certificate, verify func(set chain.ValidatorSet) error) error {
+func (a *Attester) certified(c *chain.Certificate, verify func(rule *chain.Rule) error) error {
 	if near, err := a.near(c.Height); !near {
 		return err
 	}
-	set := a.cfg.Validators(c.Height)
-	if set == nil {
-		return fmt.Errorf("%w: the validator set of height %d is not known yet", ErrWindow, c.Height)
+	rule := a.cfg.Rule(c.Height)
+	if rule == nil {
+		return fmt.Errorf("%w: the validators of height %d are not known yet", ErrWindow, c.Height)
 	}
 	a.mu.Lock()
 	g := a.heights[c.Height]
@@ -156,7 +156,7 @@ func (a *Attester) certified(c *chain.Certificate, verify func(set chain.Validat
 	if known {
 		return nil
 	}
-	if err := verify(set); err != nil {
+	if err := verify(rule); err != nil {
 		return err
 	}
 	a.mu.Lock()
@@ -164,7 +164,7 @@ func (a *Attester) certified(c *chain.Certificate, verify func(set chain.Validat
 	if c.Height <= a.finalized {
 		return nil
 	}
-	g = a.gather(c.Height, set)
+	g = a.gather(c.Height, rule)
 	g.certificate = c
 	a.settle(c.Height, g)
 	return nil
@@ -192,10 +192,10 @@ func (a *Attester) key(v *chain.Validator) (crypto.PublicKey, error) {
 }
 
 // gather returns the gathering of a height above finalized. The caller holds mu.
-func (a *Attester) gather(height uint64, set chain.ValidatorSet) *gathering {
+func (a *Attester) gather(height uint64, rule *chain.Rule) *gathering {
 	g := a.heights[height]
 	if g == nil {
-		g = &gathering{set: set, need: a.cfg.Quorum(len(set)), mine: a.member(set) != nil, signed: make(map[crypto.Hash]map[chain.ValidatorID][]byte)}
+		g = &gathering{rule: rule, need: rule.Quorum(), mine: a.member(rule.Set) != nil, signed: make(map[crypto.Hash]map[chain.ValidatorID][]byte)}
 		a.heights[height] = g
 	}
 	return g
@@ -223,7 +223,7 @@ func (a *Attester) settle(height uint64, g *gathering) {
 		case header != g.ours && len(by) >= g.need:
 			a.diverge(height, g, header, attestations(by))
 			return
-		case header != g.ours && len(by) > a.cfg.Faulty(len(g.set)) && !g.warned:
+		case header != g.ours && len(by) > g.rule.Engine.Away(len(g.rule.Set)) && !g.warned:
 			g.warned = true
 			a.note(slog.LevelWarn, "more validators than may lie attest another block than ours", "height", height, "ours", g.ours, "theirs", header,
 				"validators", slices.Sorted(maps.Keys(by)))
@@ -286,7 +286,7 @@ func (a *Attester) next() (*chain.Certificate, *Divergence) {
 func (a *Attester) handsOver(height uint64) bool {
 	for h := a.finalized + 1; h < height; h++ {
 		this, next := a.heights[h], a.heights[h+1]
-		if this != nil && next != nil && !slices.EqualFunc(this.set, next.set, func(a, b chain.Validator) bool {
+		if this != nil && next != nil && !slices.EqualFunc(this.rule.Set, next.rule.Set, func(a, b chain.Validator) bool {
 			return a.ID == b.ID && a.Address == b.Address && slices.Equal(a.PublicKey, b.PublicKey)
 		}) {
 			return true

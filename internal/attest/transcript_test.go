@@ -100,13 +100,13 @@ func (m *member) start() {
 	for h := range m.store.certs {
 		finalized = max(finalized, h)
 	}
-	m.attester = New(Config{Suite: suite, Genesis: genesis, Key: m.w.keys.keys[m.id], Quorum: bft, Faulty: chain.BFT.Faulty, Store: m.store,
+	m.attester = New(Config{Suite: suite, Genesis: genesis, Key: m.w.keys.keys[m.id], Store: m.store,
 		Finalized: finalized, Network: m, Refused: func(_ chain.Peer, err error) { m.refused = append(m.refused, err) },
-		Validators: func(height uint64) chain.ValidatorSet {
+		Rule: func(height uint64) *chain.Rule {
 			if height > m.executed+knownAhead {
 				return nil
 			}
-			return m.w.set(height)
+			return &chain.Rule{Engine: chain.BFT, Set: m.w.set(height)}
 		}})
 	for h := finalized + 1; h <= m.executed; h++ {
 		require.NoError(m.w.t, m.attester.Executed(m.store.headers[h], m.store.own[h]))

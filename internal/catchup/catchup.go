@@ -55,7 +55,7 @@ func (noPool) Bodies(hashes []common.Hash) (chain.Txs, []common.Hash) {
 // Sets says who the validators are. Safe for concurrent use.
 type Sets interface {
 	// At is the set of that height; it waits until the block that settles it has been executed here.
-	At(ctx context.Context, height uint64) (chain.ValidatorSet, error)
+	At(ctx context.Context, height uint64) (*chain.Rule, error)
 }
 
 // Deps are what catching up works with.

@@ -87,6 +87,10 @@ func newHistory(t testing.TB, name string, n int, sizes func(h int) (txs, size i
 	return x
 }
 
+func (x *history) rule(h uint64) *chain.Rule {
+	return &chain.Rule{Engine: chain.BFT, Set: x.sets[set(h)]}
+}
+
 // small are blocks of up to three usual transactions.
 func small(h int) (txs, size int) { return h % 4, 68 }
 
@@ -111,14 +115,14 @@ func set(h uint64) int {
 }
 
 // At implements Sets.
-func (x *history) At(_ context.Context, h uint64) (chain.ValidatorSet, error) {
-	return x.sets[set(h)], nil
+func (x *history) At(_ context.Context, h uint64) (*chain.Rule, error) {
+	return x.rule(h), nil
 }
 
 // certify gives b a header and the signatures of n validators.
 func (x *history) certify(t testing.TB, b *block, n int) {
 	h := b.decision.Height
-	extra := chain.Extra{Decision: b.decision.Hash(suite), Validators: x.sets[set(h)].Hash(suite), Next: x.sets[set(h+1)].Hash(suite)}
+	extra := chain.Extra{Decision: b.decision.Hash(suite), Validators: x.rule(h).Hash(suite), Next: x.rule(h + 1).Hash(suite)}
 	b.header = &chain.Header{Number: new(big.Int).SetUint64(h), Difficulty: new(big.Int), Extra: extra.Encode(), BaseFee: new(big.Int)}
 	x.sign(t, b, n)
 }

@@ -96,7 +96,7 @@ func (d *delivery) prove(ctx context.Context, b *block) (offence int, err error)
 
 func (d *delivery) proveCertificate(ctx context.Context, b *block) error {
 	deps := &d.c.deps
-	set, err := deps.Sets.At(ctx, b.decision.Height)
+	rule, err := deps.Sets.At(ctx, b.decision.Height)
 	if err != nil {
 		return fmt.Errorf("%w: validators: %w", errLocal, err)
 	}
@@ -104,8 +104,8 @@ func (d *delivery) proveCertificate(ctx context.Context, b *block) error {
 	if err != nil {
 		return err
 	}
-	if hash := set.Hash(deps.Suite); extra.Validators != hash {
-		return fmt.Errorf("%w: its header names validators %s, the set is %s", chain.ErrCertificate, extra.Validators, hash)
+	if hash := rule.Hash(deps.Suite); extra.Validators != hash {
+		return fmt.Errorf("%w: its header names validators %s, those that rule are %s", chain.ErrCertificate, extra.Validators, hash)
 	}
-	return b.certificate.Verify(deps.Suite, deps.GenesisHash, set, deps.Genesis.Consensus.Engine.Quorum(len(set)))
+	return b.certificate.Verify(deps.Suite, deps.GenesisHash, rule.Set, rule.Quorum())
 }

@@ -289,7 +289,7 @@ func lies(t testing.TB, x, other *history) map[string]lieCase {
 		"signed for another set": {change(each(func(b *block) {
 			extra, err := chain.DecodeExtra(b.header.Extra)
 			require.NoError(t, err)
-			extra.Validators = x.sets[1-set(b.decision.Height)].Hash(suite)
+			extra.Validators = (&chain.Rule{Engine: chain.BFT, Set: x.sets[1-set(b.decision.Height)]}).Hash(suite)
 			b.header.Extra = extra.Encode()
 			x.sign(t, b, 3)
 		})), misbehaviour},
@@ -553,7 +553,7 @@ var errNoSets = errors.New("disk error")
 
 type noSets struct{}
 
-func (noSets) At(context.Context, uint64) (chain.ValidatorSet, error) { return nil, errNoSets }
+func (noSets) At(context.Context, uint64) (*chain.Rule, error) { return nil, errNoSets }
 
 // TestMemoryIsBounded: while delivery stands still, no more than Ranges are asked for.
 func TestMemoryIsBounded(t *testing.T) {

@@ -121,7 +121,7 @@ func (j *joining) run(ctx context.Context) error {
 	if !settled {
 		return ErrUnsettled
 	}
-	tail := &chain.StateTail{Genesis: j.c.deps.Genesis, Ancestors: m.Ancestors, Exclusions: m.Exclusions, Certificate: &m.Certificate, Set: m.Set, Next: m.Next}
+	tail := &chain.StateTail{Genesis: j.c.deps.Genesis, Ancestors: m.Ancestors, Exclusions: m.Exclusions, Certificate: &m.Certificate, Rule: m.Rule, Next: m.Next}
 	b, err := anyHolder(ctx, j, j.block)
 	if err != nil {
 		return err
@@ -218,22 +218,22 @@ func (j *joining) manifest(ctx context.Context, id chain.Peer) (*manifest, error
 	if err != nil {
 		return nil, &lie{misbehaviour, err}
 	}
-	set, err := j.walk(ctx, id)
+	rule, err := j.walk(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	extra, err := j.certified(m.Header, &m.Certificate, set)
+	extra, err := j.certified(m.Header, &m.Certificate, rule)
 	if err != nil {
 		return nil, &lie{attack, err}
 	}
-	if m.Set.Hash(j.c.deps.Suite) != extra.Validators || m.Next.Hash(j.c.deps.Suite) != extra.Next {
+	if m.Rule.Hash(j.c.deps.Suite) != extra.Validators || m.Next.Hash(j.c.deps.Suite) != extra.Next {
 		return nil, &lie{attack, fmt.Errorf("%w: it names other validators than the header", chain.ErrStateChunk)}
 	}
 	return m, nil
 }
 
 // certified verifies a header by the set that must have attested it.
-func (j *joining) certified(h *chain.Header, cert *chain.Certificate, set chain.ValidatorSet) (*chain.Extra, error) {
+func (j *joining) certified(h *chain.Header, cert *chain.Certificate, rule *chain.Rule) (*chain.Extra, error) {
 	deps := &j.c.deps
 	extra, err := chain.DecodeExtra(h.Extra)
 	if err != nil {
@@ -246,15 +246,15 @@ func (j *joining) certified(h *chain.Header, cert *chain.Certificate, set chain.
 	if !isHeight(h, cert.Height) || cert.Header != hash || cert.Block != h.Hash() {
 		return nil, fmt.Errorf("%w: it is of another header", chain.ErrCertificate)
 	}
-	if extra.Validators != set.Hash(deps.Suite) {
-		return nil, fmt.Errorf("%w: header %d names validators %s, the set is %s", chain.ErrCertificate, cert.Height, extra.Validators, set.Hash(deps.Suite))
+	if extra.Validators != rule.Hash(deps.Suite) {
+		return nil, fmt.Errorf("%w: header %d names validators %s, those that rule are %s", chain.ErrCertificate, cert.Height, extra.Validators, rule.Hash(deps.Suite))
 	}
-	return extra, cert.Verify(deps.Suite, deps.GenesisHash, set, deps.Genesis.Consensus.Engine.Quorum(len(set)))
+	return extra, cert.Verify(deps.Suite, deps.GenesisHash, rule.Set, rule.Quorum())
 }
 
-// walk goes from the founding set to the one that attests the block at height, by certified headers.
-func (j *joining) walk(ctx context.Context, id chain.Peer) (chain.ValidatorSet, error) {
-	set, at := j.c.deps.Genesis.ValidatorSet(), uint64(0)
+// walk goes from the founding rule to the one by which the block at height is attested, by certified headers.
+func (j *joining) walk(ctx context.Context, id chain.Peer) (*chain.Rule, error) {
+	rule, at := j.c.deps.Genesis.Rule(), uint64(0)
 	for {
 		b, err := j.request(ctx, id, &stateRequest{kind: stateHandovers, height: at + 1})
 		if err != nil {
@@ -267,23 +267,23 @@ func (j *joining) walk(ctx context.Context, id chain.Peer) (chain.ValidatorSet, 
 		for i := range page {
 			h := &page[i]
 			if h.Certificate.Height >= j.height {
-				return set, nil
+				return rule, nil
 			}
 			// The set that rules from the block after a height is asked for by that next height, so at+1 itself comes once.
 			if h.Certificate.Height < at {
 				return nil, &lie{misbehaviour, fmt.Errorf("%w: handover at height %d after %d", errWire, h.Certificate.Height, at)}
 			}
-			extra, err := j.certified(h.Header, &h.Certificate, set)
+			extra, err := j.certified(h.Header, &h.Certificate, rule)
 			if err != nil {
 				return nil, &lie{attack, err}
 			}
-			if extra.Next != h.Set.Hash(j.c.deps.Suite) {
-				return nil, &lie{attack, fmt.Errorf("%w: the header before a change names another set", chain.ErrCertificate)}
+			if extra.Next != h.Rule.Hash(j.c.deps.Suite) {
+				return nil, &lie{attack, fmt.Errorf("%w: the header before a change names other ones", chain.ErrCertificate)}
 			}
-			set, at = h.Set, h.Certificate.Height+1
+			rule, at = &h.Rule, h.Certificate.Height+1
 		}
 		if len(page) == 0 {
-			return set, nil
+			return rule, nil
 		}
 	}
 }

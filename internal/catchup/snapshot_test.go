@@ -113,13 +113,13 @@ func (s *states) Settled(uint64) (bool, error) { return !s.unsettled, nil }
 
 func (s *states) Exclusions(uint64) ([]chain.Exclusion, error) { return nil, nil }
 
-func (s *states) ValidatorsAt(h uint64) (chain.ValidatorSet, error) { return s.nd.x.sets[set(h)], nil }
+func (s *states) RuleAt(h uint64) (*chain.Rule, error) { return s.nd.x.rule(h), nil }
 
 func (s *states) SetChanges(from uint64, _ int) ([]chain.SetChange, error) {
 	if from > changeAt {
 		return nil, nil
 	}
-	return []chain.SetChange{{From: changeAt, Set: s.nd.x.sets[1]}}, nil
+	return []chain.SetChange{{From: changeAt, Rule: *s.nd.x.rule(changeAt)}}, nil
 }
 
 // folder is the empty ledger of a joining node. It keeps an import across calls of Join.
@@ -256,8 +256,8 @@ func (f *folder) joined(t *testing.T, x *history) uint64 {
 	require.Equal(t, x.blocks[height-1].header.Hash(), f.header.Hash())
 	require.Equal(t, x.blocks[height-1].hash, f.tail.Decision.Hash(suite))
 	require.Len(t, f.tail.Txs, len(x.blocks[height-1].txs))
-	require.Equal(t, x.sets[set(height)], f.tail.Set)
-	require.Equal(t, x.sets[set(height+1)], f.tail.Next)
+	require.Equal(t, *x.rule(height), f.tail.Rule)
+	require.Equal(t, *x.rule(height + 1), f.tail.Next)
 	require.Len(t, f.tail.Ancestors, int(min(height-1, chain.AncestorHeaders)))
 	return height
 }
@@ -396,14 +396,14 @@ func TestJoinRefusesLies(t *testing.T) {
 		"header of its own":   {manifestOf(func(m *manifest) { m.Header, m.Certificate = forged.blocks[99].header, *forged.blocks[99].certificate }), attack},
 		"another chain's":     {manifestOf(func(m *manifest) { m.Header, m.Certificate = other.blocks[99].header, *other.blocks[99].certificate }), attack},
 		"another height":      {manifestOf(func(m *manifest) { m.Header, m.Certificate = x.blocks[98].header, *x.blocks[98].certificate }), misbehaviour},
-		"set of its own":      {manifestOf(func(m *manifest) { m.Set = m.Set[:3] }), attack},
-		"next set of its own": {manifestOf(func(m *manifest) { m.Next = m.Next[:3] }), attack},
+		"set of its own":      {manifestOf(func(m *manifest) { m.Rule.Set = m.Rule.Set[:3] }), attack},
+		"next set of its own": {manifestOf(func(m *manifest) { m.Next.Set = m.Next.Set[:3] }), attack},
 		"certificate unsorted": {manifestOf(func(m *manifest) {
 			slices.Reverse(m.Certificate.Attestations)
 		}), misbehaviour},
 		"handover to a set of its own": {handoversOf(func(h []handover) []handover {
 			for i := range h {
-				h[i].Set = h[i].Set[:1]
+				h[i].Rule.Set = h[i].Rule.Set[:1]
 			}
 			return h
 		}), attack},
@@ -413,9 +413,16 @@ func TestJoinRefusesLies(t *testing.T) {
 			}
 			return h
 		}), attack},
+		"engine of its own": {manifestOf(func(m *manifest) { m.Rule.Engine = chain.Raft }), attack},
+		"handover to another engine": {handoversOf(func(h []handover) []handover {
+			for i := range h {
+				h[i].Rule.Engine = chain.Raft
+			}
+			return h
+		}), attack},
 		"handover left out": {handoversOf(func([]handover) []handover { return nil }), attack},
 		"handovers for ever": {handoversOf(func(h []handover) []handover {
-			return []handover{{x.blocks[changeAt-2].header, *x.blocks[changeAt-2].certificate, x.sets[1]}}
+			return []handover{{x.blocks[changeAt-2].header, *x.blocks[changeAt-2].certificate, *x.rule(changeAt)}}
 		}), misbehaviour},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -545,10 +552,10 @@ func FuzzSnapshotMessages(f *testing.F) {
 	f.Add(encodeHeld(9, []chain.HeldState{{Height: 5, Ready: true, Left: time.Second}}))
 	x := newHistory(f, "chain", 3, small)
 	m, err := rlp.EncodeToBytes(&manifest{Header: x.blocks[2].header, Certificate: *x.blocks[2].certificate, Ancestors: []*chain.Header{x.blocks[0].header},
-		Set: x.sets[0], Next: x.sets[1]})
+		Rule: *x.rule(1), Next: *x.rule(changeAt)})
 	require.NoError(f, err)
 	f.Add(m)
-	h, err := rlp.EncodeToBytes([]handover{{x.blocks[0].header, *x.blocks[0].certificate, x.sets[1]}})
+	h, err := rlp.EncodeToBytes([]handover{{x.blocks[0].header, *x.blocks[0].certificate, *x.rule(changeAt)}})
 	require.NoError(f, err)
 	f.Add(h)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -565,7 +572,7 @@ func FuzzSnapshotMessages(f *testing.F) {
 		}
 		if hs, err := decodeHandovers(b); err == nil {
 			for _, h := range hs {
-				_ = h.Set.Hash(suite)
+				_ = h.Rule.Hash(suite)
 			}
 		}
 		if codes, err := decodeCodes(b, 3); err == nil && len(codes) > 3 {

@@ -23,7 +23,7 @@ type States interface {
 	// Settled tells that the state after that block knows of no change of validators later than for the next block.
 	Settled(height uint64) (bool, error)
 	Exclusions(height uint64) ([]chain.Exclusion, error)
-	ValidatorsAt(height uint64) (chain.ValidatorSet, error)
+	RuleAt(height uint64) (*chain.Rule, error)
 	// SetChanges are the changes of the validators that rule from height from or later, ascending, at most limit.
 	SetChanges(from uint64, limit int) ([]chain.SetChange, error)
 }
@@ -100,11 +100,12 @@ func (c *CatchUp) serveManifest(height uint64) ([]byte, error) {
 	if m.Exclusions, err = c.deps.States.Exclusions(height); err != nil {
 		return nil, err
 	}
-	if m.Set, err = c.deps.States.ValidatorsAt(height); err != nil {
-		return nil, err
-	}
-	if m.Next, err = c.deps.States.ValidatorsAt(height + 1); err != nil {
-		return nil, err
+	for at, to := range []*chain.Rule{&m.Rule, &m.Next} {
+		rule, err := c.deps.States.RuleAt(height + uint64(at))
+		if err != nil {
+			return nil, err
+		}
+		*to = *rule
 	}
 	b, err := rlp.EncodeToBytes(m)
 	if err == nil && len(b) > MaxSnapshotResponse {
@@ -142,7 +143,7 @@ func (c *CatchUp) serveHandovers(ctx context.Context, from uint64) ([]byte, erro
 		if certificate == nil {
 			return nil, fmt.Errorf("block %d, the last before a change of the validators, has no certificate here", change.From-1)
 		}
-		h := handover{header, *certificate, change.Set}
+		h := handover{header, *certificate, change.Rule}
 		b, err := rlp.EncodeToBytes(&h)
 		if err != nil {
 			return nil, err

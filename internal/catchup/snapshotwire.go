@@ -1,6 +1,7 @@
 package catchup
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -51,14 +52,14 @@ type manifest struct {
 	Certificate chain.Certificate
 	Ancestors   []*chain.Header
 	Exclusions  []chain.Exclusion
-	Set, Next   chain.ValidatorSet
+	Rule, Next  chain.Rule
 }
 
-// handover leads from one validator set to the next: the header, certified by the old set, of the last block before the new one rules.
+// handover leads from one rule to the next: the header, certified by the old one's set, of the last block before the new one rules.
 type handover struct {
 	Header      *chain.Header
 	Certificate chain.Certificate
-	Set         chain.ValidatorSet
+	Rule        chain.Rule
 }
 
 // stateRequest is a request of any kind.
@@ -158,11 +159,10 @@ func decodeManifest(b []byte, height uint64) (*manifest, error) {
 	if err := rlp.DecodeBytes(b, m); err != nil {
 		return nil, fmt.Errorf("%w: manifest: %w", errWire, err)
 	}
-	if len(m.Ancestors) > chain.AncestorHeaders || len(m.Exclusions) > chain.MaxDecisionTxs || len(m.Set) > chain.MaxValidators ||
-		len(m.Next) > chain.MaxValidators {
-		return nil, fmt.Errorf("%w: manifest of %d ancestors, %d exclusions, %d and %d validators", errWire, len(m.Ancestors), len(m.Exclusions), len(m.Set), len(m.Next))
+	if len(m.Ancestors) > chain.AncestorHeaders || len(m.Exclusions) > chain.MaxDecisionTxs {
+		return nil, fmt.Errorf("%w: manifest of %d ancestors, %d exclusions", errWire, len(m.Ancestors), len(m.Exclusions))
 	}
-	if err := m.Certificate.CheckForm(); err != nil {
+	if err := cmp.Or(m.Rule.CheckForm(), m.Next.CheckForm(), m.Certificate.CheckForm()); err != nil {
 		return nil, fmt.Errorf("%w: manifest: %w", errWire, err)
 	}
 	if !isHeight(m.Header, height) {
@@ -181,10 +181,10 @@ func decodeHandovers(b []byte) ([]handover, error) {
 		return nil, fmt.Errorf("%w: %d handovers", errWire, len(out))
 	}
 	for i := range out {
-		if err := out[i].Certificate.CheckForm(); err != nil {
+		if err := cmp.Or(out[i].Certificate.CheckForm(), out[i].Rule.CheckForm()); err != nil {
 			return nil, fmt.Errorf("%w: handover %d: %w", errWire, i, err)
 		}
-		if len(out[i].Set) > chain.MaxValidators || !isHeight(out[i].Header, out[i].Certificate.Height) {
+		if !isHeight(out[i].Header, out[i].Certificate.Height) {
 			return nil, fmt.Errorf("%w: handover %d", errWire, i)
 		}
 	}

@@ -37,13 +37,13 @@ type Executed struct {
 	// Excluded lists the decided transactions that are not in Block, in decided order.
 	Excluded []Exclusion
 	Writes   WriteSet
-	// Change is the validator set that Writes settled for a later height; nil when they changed none.
+	// Change is the rule that Writes settled for a later height; nil when they changed none.
 	Change *SetChange
 }
 
-// SetChange says which validator set rules from a height on, until another change.
+// SetChange says which validator set rules from a height on, by which engine, until another change.
 type SetChange struct {
-	// From is the first height that Set attests, ActivationDelay above the block whose writes settled it. 0: the founding set.
+	// From is the first height that Rule is for, ActivationDelay above the block whose writes settled it. 0: the founding one.
 	From uint64
-	Set  ValidatorSet
+	Rule
 }

@@ -27,15 +27,6 @@ type Validator struct {
 // ValidatorSet is sorted by ID, without duplicates.
 type ValidatorSet []Validator
 
-// Hash is the suite's hash of the set's RLP.
-func (s ValidatorSet) Hash(suite crypto.Suite) crypto.Hash {
-	b, err := rlp.EncodeToBytes(s)
-	if err != nil {
-		panic("chain: encode validator set: " + err.Error()) // all fields are encodable types
-	}
-	return suite.Sum([]byte("jialing/validators/1"), b)
-}
-
 // Find returns the member with that id, or nil.
 func (s ValidatorSet) Find(id ValidatorID) *Validator {
 	i, ok := slices.BinarySearchFunc(s, id, func(v Validator, id ValidatorID) int {

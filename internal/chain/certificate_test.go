@@ -109,9 +109,12 @@ func TestValidatorSet(t *testing.T) {
 	require.Nil(t, set.Find(0))
 	require.Nil(t, chain.ValidatorSet(nil).Find(1))
 
-	require.Equal(t, "0xe07898b8aad54bb9ff5f4ce6c6d1593bffdb08cd3ea6ec772fd574cc357a7bb6", set.Hash(suite).String())
-	seen := map[crypto.Hash]bool{set.Hash(suite): true, set[:4].Hash(suite): true}
-	require.Len(t, seen, 2)
+	hash := func(engine chain.EngineKind, set chain.ValidatorSet) crypto.Hash {
+		return (&chain.Rule{Engine: engine, Set: set}).Hash(suite)
+	}
+	require.Equal(t, "0xb24b4365d16b1d20a916353a054bb1f6aa3efc7934fee9b18645a18fa70fcf70", hash(chain.BFT, set).String())
+	seen := map[crypto.Hash]bool{hash(chain.BFT, set): true, hash(chain.BFT, set[:4]): true, hash(chain.Raft, set): true, hash(chain.PoW, nil): true}
+	require.Len(t, seen, 4)
 	for _, alter := range []func(*chain.Validator){
 		func(v *chain.Validator) { v.ID++ },
 		func(v *chain.Validator) { v.Address[0] ^= 1 },
@@ -119,8 +122,8 @@ func TestValidatorSet(t *testing.T) {
 	} {
 		other := append(chain.ValidatorSet(nil), set...)
 		alter(&other[2])
-		require.False(t, seen[other.Hash(suite)])
-		seen[other.Hash(suite)] = true
+		require.False(t, seen[hash(chain.BFT, other)])
+		seen[hash(chain.BFT, other)] = true
 	}
 }
 

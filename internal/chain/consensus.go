@@ -5,6 +5,7 @@ import (
 	"math/big"
 
 	"github.com/ethereum/go-ethereum/common/math"
+	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/jialing-chain/jialing/internal/crypto"
 )
@@ -78,6 +79,31 @@ type Rule struct {
 
 // Quorum is how many of the set must sign.
 func (r *Rule) Quorum() int { return r.Engine.Quorum(len(r.Set)) }
+
+// Hash is the suite's hash of the rule's RLP: what headers say about who attests them. It covers the engine, for that says how many must sign.
+func (r *Rule) Hash(suite crypto.Suite) crypto.Hash {
+	b, err := rlp.EncodeToBytes(r)
+	if err != nil {
+		panic("chain: encode rule: " + err.Error()) // all fields are encodable types
+	}
+	return suite.Sum([]byte("jialing/rule/1"), b)
+}
+
+// CheckForm checks what can be said of a rule without knowing the chain: a known engine, bounds, ids that ascend.
+func (r *Rule) CheckForm() error {
+	switch {
+	case !r.Engine.Known():
+		return fmt.Errorf("engine %q is unknown", r.Engine)
+	case r.Engine.Signed() == (len(r.Set) == 0) || len(r.Set) > MaxValidators:
+		return fmt.Errorf("%d validators with engine %q, want 1 to %d where blocks are signed, else none", len(r.Set), r.Engine, MaxValidators)
+	}
+	for i, v := range r.Set {
+		if v.ID == 0 || i > 0 && r.Set[i-1].ID >= v.ID {
+			return fmt.Errorf("validator %d of %d: ids are nonzero and ascending", i, len(r.Set))
+		}
+	}
+	return nil
+}
 
 // BFTParams are the times after which validators lose patience with a leader, in milliseconds.
 type BFTParams struct {

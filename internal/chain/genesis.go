@@ -288,6 +288,9 @@ func (g *Genesis) ValidatorSet() ValidatorSet {
 	return set
 }
 
+// Rule is what rules from block 1.
+func (g *Genesis) Rule() *Rule { return &Rule{g.Consensus.Engine, g.ValidatorSet()} }
+
 // BaseFee is the base fee of block 0 and, but for the market, of all blocks.
 func (g *Genesis) BaseFee() *big.Int {
 	if g.Fees.BaseFee == nil {
@@ -339,12 +342,12 @@ func (g *Genesis) Writes(hashCode func([]byte) common.Hash) WriteSet {
 
 // Header is block 0's, given the state root of Writes.
 func (g *Genesis) Header(suite crypto.Suite, writes WriteSet, root common.Hash) *Header {
-	id, set := g.ID(suite), g.ValidatorSet().Hash(suite)
+	id, rule := g.ID(suite), g.Rule().Hash(suite)
 	extra := Extra{
 		Millis:     uint16(g.TimeMillis % 1000),
 		Decision:   id,
-		Validators: set,
-		Next:       set,
+		Validators: rule,
+		Next:       rule,
 		Ledger:     writes.Digest(suite, id),
 		Records:    new(Records).Root(suite),
 	}

@@ -63,15 +63,15 @@ func TestGenesisBlock(t *testing.T) {
 	require.Equal(t, gethcrypto.Keccak256Hash(g.Alloc[common.Address{2}].Code), w[1].Account.CodeHash)
 
 	h := g.Header(suite, w, common.Hash{0xee})
-	require.Equal(t, "0x8cd54cbfae17f74c56a26525ab165c2365ff86501522b68dd7fe78f42849cb14", h.Hash().Hex())
+	require.Equal(t, "0x2c8499ab48c0c7097a4077faef7db0257b1da44560e09430570413b81346f27b", h.Hash().Hex())
 	require.Equal(t, uint64(1_700_000_000), h.Time)
 	extra, err := chain.DecodeExtra(h.Extra)
 	require.NoError(t, err)
-	require.Equal(t, &chain.Extra{Millis: 123, Decision: g.ID(suite), Validators: g.ValidatorSet().Hash(suite), Next: g.ValidatorSet().Hash(suite), Ledger: w.Digest(suite, g.ID(suite)),
+	require.Equal(t, &chain.Extra{Millis: 123, Decision: g.ID(suite), Validators: g.Rule().Hash(suite), Next: g.Rule().Hash(suite), Ledger: w.Digest(suite, g.ID(suite)),
 		Records: suite.Sum(append([]byte{2}, make([]byte, 8+32)...))}, extra)
 	signed, err := chain.HeaderHash(suite, h)
 	require.NoError(t, err)
-	require.Equal(t, "0xb7a8d5e8393edd6e21be75ed7c7e05df22f9a4e733d23721f8ff7995cb38758d", signed.String())
+	require.Equal(t, "0x4f915c6b31190a652e00abc3a6524b0bf76773adf7e8de3eb27c0e20c84960f8", signed.String())
 	require.NoError(t, g.ChainConfig().CheckConfigForkOrder())
 	require.Equal(t, common.Hash(crypto.Hash{5}), chain.Prevrandao(crypto.Hash{5}))
 }

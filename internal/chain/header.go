@@ -32,9 +32,9 @@ type Extra struct {
 	Parent crypto.Hash
 	// Decision is the hash of the decision that the block executes.
 	Decision crypto.Hash
-	// Validators is the hash of the validator set that attests this block.
+	// Validators is the hash of the rule by which this block is attested: the engine and the validator set, see Rule.Hash.
 	Validators crypto.Hash
-	// Next is the hash of the validator set that attests the block after this one: whoever trusts one set walks by certified headers to the next.
+	// Next is that of the block after this one: whoever trusts one set walks by certified headers to the next.
 	Next crypto.Hash
 	// Ledger is the ledger digest after this block, see WriteSet.Digest.
 	Ledger crypto.Hash

@@ -41,5 +41,5 @@ type StateTail struct {
 	// Certificate is the block's; its signatures have been verified.
 	Certificate *Certificate
 	// Set attested the block, Next attests the one after. No later change may be settled in the state.
-	Set, Next ValidatorSet
+	Rule, Next Rule
 }

@@ -103,7 +103,7 @@ func (w *world) input(txs ...*chain.Tx) execute.Input {
 	return execute.Input{
 		Parent:   w.head(),
 		Decision: &chain.Decision{Height: height, TimeMillis: w.genesis.TimeMillis + height*700, Proposer: 1, Txs: chain.Txs(txs).Hashes()},
-		Txs:      txs, State: w.ledger, Validators: w.genesis.ValidatorSet(), Next: w.genesis.ValidatorSet(), BlockHash: w.blockHash,
+		Txs:      txs, State: w.ledger, Rule: w.genesis.Rule(), Next: w.genesis.Rule(), BlockHash: w.blockHash,
 	}
 }
 
@@ -153,7 +153,7 @@ func TestExecuteBuildsTheHeader(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, chain.Extra{
 		Millis: uint16(in.Decision.TimeMillis % 1000), Parent: parentHash, Decision: in.Decision.Hash(suite),
-		Validators: in.Validators.Hash(suite), Next: in.Next.Hash(suite), Ledger: out.Writes.Digest(suite, before.Ledger),
+		Validators: in.Rule.Hash(suite), Next: in.Next.Hash(suite), Ledger: out.Writes.Digest(suite, before.Ledger),
 		Records: chain.NewRecords(out.Block.Txs, out.Receipts).Root(suite),
 	}, *extra)
 

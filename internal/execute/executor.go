@@ -98,10 +98,10 @@ type Input struct {
 	// Txs are the decision's, in its order, verified.
 	Txs   chain.Txs
 	State chain.State
-	// Validators is the set that attests this block; the proposer is one of them.
-	Validators chain.ValidatorSet
-	// Next is the set that attests the block after it.
-	Next chain.ValidatorSet
+	// Rule says who attests this block; the proposer, where there is one, is of its set.
+	Rule *chain.Rule
+	// Next is the rule of the block after it.
+	Next *chain.Rule
 	// BlockHash answers for the 256 heights below the parent; the zero hash says "unknown" and fails the block.
 	BlockHash func(height uint64) common.Hash
 }

@@ -16,16 +16,17 @@ import (
 func (e *Executor) prepareHeader(in *Input) (*chain.Header, *chain.Extra, error) {
 	d := in.Decision
 	height := in.Parent.Number.Uint64() + 1
-	proposer := in.Validators.Find(d.Proposer)
 	switch {
 	case d.Height != height:
 		return nil, nil, fmt.Errorf("decision %d does not follow block %d", d.Height, height-1)
-	case proposer == nil:
-		return nil, nil, fmt.Errorf("decision %d: proposer %d is no validator", d.Height, d.Proposer)
-	case len(in.Next) == 0:
-		return nil, nil, fmt.Errorf("decision %d: the validator set after it was not given", d.Height)
+	case in.Rule == nil || in.Next == nil:
+		return nil, nil, fmt.Errorf("decision %d: the rule of it or of the one after it was not given", d.Height)
 	case len(in.Txs) != len(d.Txs):
 		return nil, nil, fmt.Errorf("decision %d lists %d transactions, %d were given", d.Height, len(d.Txs), len(in.Txs))
+	}
+	coinbase, err := proposer(in)
+	if err != nil {
+		return nil, nil, err
 	}
 	for i, tx := range in.Txs {
 		if tx.Hash() != d.Txs[i] || !tx.Verified() {
@@ -36,9 +37,9 @@ func (e *Executor) prepareHeader(in *Input) (*chain.Header, *chain.Extra, error)
 	if err != nil {
 		return nil, nil, fmt.Errorf("block %d: %w", height-1, err)
 	}
-	validators := in.Validators.Hash(e.suite)
+	validators := in.Rule.Hash(e.suite)
 	if validators != before.Next {
-		return nil, nil, fmt.Errorf("decision %d: the validator set is %s, block %d announced %s", d.Height, validators, height-1, before.Next)
+		return nil, nil, fmt.Errorf("decision %d: the rule is %s, block %d announced %s", d.Height, validators, height-1, before.Next)
 	}
 	parent, err := chain.HeaderHash(e.suite, in.Parent)
 	if err != nil {
@@ -52,11 +53,27 @@ func (e *Executor) prepareHeader(in *Input) (*chain.Header, *chain.Extra, error)
 		Ledger: before.Ledger,
 	}
 	return &chain.Header{
-		ParentHash: in.Parent.Hash(), UncleHash: types.EmptyUncleHash, Coinbase: proposer.Address,
+		ParentHash: in.Parent.Hash(), UncleHash: types.EmptyUncleHash, Coinbase: coinbase,
 		Difficulty: new(big.Int), Number: new(big.Int).SetUint64(height), GasLimit: e.genesis.GasLimit, Time: millis / 1000,
 		MixDigest: chain.Prevrandao(decision), BaseFee: e.NextBaseFee(in.Parent), WithdrawalsHash: &types.EmptyWithdrawalsHash,
 		BlobGasUsed: new(uint64), ExcessBlobGas: new(uint64), ParentBeaconRoot: new(common.Hash), RequestsHash: &types.EmptyRequestsHash,
 	}, extra, nil
+}
+
+// proposer is the account that the block credits.
+func proposer(in *Input) (common.Address, error) {
+	d := in.Decision
+	if !in.Rule.Engine.Signed() {
+		if d.Proposer != 0 {
+			return common.Address{}, fmt.Errorf("decision %d: proposer %d, engine %q has none", d.Height, d.Proposer, in.Rule.Engine)
+		}
+		return d.Coinbase, nil
+	}
+	v := in.Rule.Set.Find(d.Proposer)
+	if v == nil {
+		return common.Address{}, fmt.Errorf("decision %d: proposer %d is no validator", d.Height, d.Proposer)
+	}
+	return v.Address, nil
 }
 
 // seal computes roots, bloom and digest beside the commitment, completes the header and with its hash the receipts.

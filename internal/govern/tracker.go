@@ -16,8 +16,8 @@ import (
 type Source interface {
 	// Head is the last durable block's header.
 	Head() *chain.Header
-	// ValidatorsAt is the set of any height up to ActivationDelay above the head.
-	ValidatorsAt(height uint64) (chain.ValidatorSet, error)
+	// RuleAt is the rule of any height up to ActivationDelay above the head.
+	RuleAt(height uint64) (*chain.Rule, error)
 	// State is the state after the durable block at height; the head's can always be read.
 	State(height uint64) (chain.State, error)
 }
@@ -26,13 +26,15 @@ type Source interface {
 type Tracker struct {
 	src   Source
 	suite crypto.Suite
-	// fixed: the engine has no contract, the founding set rules for ever.
+	// fixed: the engine has no contract, the founding rule is for ever.
 	fixed bool
+	// engine is the chain's.
+	engine chain.EngineKind
 
 	mu       sync.Mutex
 	executed uint64
-	// newest is the set that the last executed block leaves, with its hash and, in members, with names and endpoints.
-	newest  chain.ValidatorSet
+	// newest is the rule that the last executed block leaves, with its hash and, in members, with names and endpoints.
+	newest  *chain.Rule
 	hash    crypto.Hash
 	members []Member
 	// pending are the changes by executed blocks that may not be durable yet, ascending: a handful, the blocks between execute and store.
@@ -43,14 +45,14 @@ type Tracker struct {
 // NewTracker continues at src's head. It fails where the store's sets and the state contradict each other: one of them is damaged.
 func NewTracker(g *chain.Genesis, suite crypto.Suite, src Source) (*Tracker, error) {
 	head := src.Head().Number.Uint64()
-	newest, err := src.ValidatorsAt(head + chain.ActivationDelay)
+	newest, err := src.RuleAt(head + chain.ActivationDelay)
 	if err != nil {
 		return nil, fmt.Errorf("read validators: %w", err)
 	}
-	t := &Tracker{src: src, suite: suite, fixed: !g.Consensus.Engine.Networked(), executed: head, newest: newest, hash: newest.Hash(suite),
+	t := &Tracker{src: src, suite: suite, fixed: !g.Consensus.Engine.Networked(), engine: g.Consensus.Engine, executed: head, newest: newest, hash: newest.Hash(suite),
 		moved: make(chan struct{})}
 	if t.fixed {
-		for i, v := range newest {
+		for i, v := range newest.Set {
 			t.members = append(t.members, Member{Validator: v, Name: g.Validators[i].Name, Endpoint: g.Validators[i].Endpoint})
 		}
 		return t, nil
@@ -59,18 +61,18 @@ func NewTracker(g *chain.Genesis, suite crypto.Suite, src Source) (*Tracker, err
 	if err != nil {
 		return nil, fmt.Errorf("read validators: %w", err)
 	}
-	set, members, err := Read(st)
+	rule, members, err := t.read(st)
 	if err != nil {
 		return nil, fmt.Errorf("read validators: %w", err)
 	}
-	if set.Hash(suite) != t.hash {
-		return nil, fmt.Errorf("%w: after block %d it names validator set %s, the ledger recorded %s", ErrState, head, set.Hash(suite), t.hash)
+	if rule.Hash(suite) != t.hash {
+		return nil, fmt.Errorf("%w: after block %d it names validators %s, the ledger recorded %s", ErrState, head, rule.Hash(suite), t.hash)
 	}
 	t.members = members
 	return t, nil
 }
 
-// Executed looks at what a block wrote, st being the state after it, and returns the validator set that the block changed, nil when it changed
+// Executed looks at what a block wrote, st being the state after it, and returns the rule that the block changed, nil when it changed
 // none. Heights come in order, from the one above the head at start on. It costs nothing but a look for the contract's account in writes.
 func (t *Tracker) Executed(height uint64, writes chain.WriteSet, st chain.State) (*chain.SetChange, error) {
 	var change *chain.SetChange
@@ -79,14 +81,14 @@ func (t *Tracker) Executed(height uint64, writes chain.WriteSet, st chain.State)
 		return nil, fmt.Errorf("govern: block %d is executed after block %d", height, t.executed)
 	}
 	if !t.fixed && changes(writes) {
-		set, read, err := Read(st)
+		rule, read, err := t.read(st)
 		if err != nil {
 			return nil, fmt.Errorf("read validators after block %d: %w", height, err)
 		}
 		members = read
-		if h := set.Hash(t.suite); h != hash {
-			newest, hash = set, h
-			change = &chain.SetChange{From: height + chain.ActivationDelay, Set: set}
+		if h := rule.Hash(t.suite); h != hash {
+			newest, hash = rule, h
+			change = &chain.SetChange{From: height + chain.ActivationDelay, Rule: *rule}
 		}
 	}
 	durable := t.src.Head().Number.Uint64()
@@ -102,13 +104,22 @@ func (t *Tracker) Executed(height uint64, writes chain.WriteSet, st chain.State)
 	return change, nil
 }
 
-// At is the set that orders and attests height. It waits until the block that settles it is executed here, or until ctx ends. Callers must not
+// read is what the contracts say after a block.
+func (t *Tracker) read(st chain.State) (*chain.Rule, []Member, error) {
+	set, members, err := Read(st)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &chain.Rule{Engine: t.engine, Set: set}, members, nil
+}
+
+// At says who orders and attests height, and how. It waits until the block that settles it is executed here, or until ctx ends. Callers must not
 // alter it.
-func (t *Tracker) At(ctx context.Context, height uint64) (chain.ValidatorSet, error) {
+func (t *Tracker) At(ctx context.Context, height uint64) (*chain.Rule, error) {
 	for {
-		set, moved, err := t.look(height)
-		if set != nil || err != nil {
-			return set, err
+		rule, moved, err := t.look(height)
+		if rule != nil || err != nil {
+			return rule, err
 		}
 		select {
 		case <-moved:
@@ -118,13 +129,13 @@ func (t *Tracker) At(ctx context.Context, height uint64) (chain.ValidatorSet, er
 	}
 }
 
-// Of is At without waiting: nil when the set is not settled yet, or cannot be read. Callers must not alter it.
-func (t *Tracker) Of(height uint64) chain.ValidatorSet {
-	set, _, err := t.look(height)
+// Of is At without waiting: nil when the rule is not settled yet, or cannot be read. Callers must not alter it.
+func (t *Tracker) Of(height uint64) *chain.Rule {
+	rule, _, err := t.look(height)
 	if err != nil {
 		return nil
 	}
-	return set
+	return rule
 }
 
 // Members are the validators that the last executed block leaves, by ascending id: those who rule now or, after a change, soon. Callers must not
@@ -135,26 +146,26 @@ func (t *Tracker) Members() []Member {
 	return t.members
 }
 
-// look returns the set of height, or nil and what is closed when it may have become known.
-func (t *Tracker) look(height uint64) (chain.ValidatorSet, <-chan struct{}, error) {
+// look returns the rule of height, or nil and what is closed when it may have become known.
+func (t *Tracker) look(height uint64) (*chain.Rule, <-chan struct{}, error) {
 	t.mu.Lock()
 	executed, moved := t.executed, t.moved
 	for i := len(t.pending) - 1; i >= 0; i-- {
 		if c := t.pending[i]; c.From <= height && height <= executed+chain.ActivationDelay {
 			t.mu.Unlock()
-			return c.Set, nil, nil
+			return &c.Rule, nil, nil
 		}
 	}
 	t.mu.Unlock()
 	if height > executed+chain.ActivationDelay {
 		return nil, moved, nil
 	}
-	// No block between the durable head and the last executed one changes the set up to height, so it is the one that the head has settled last.
-	set, err := t.src.ValidatorsAt(min(height, t.src.Head().Number.Uint64()+chain.ActivationDelay))
+	// No block between the durable head and the last executed one changes the rule up to height, so it is the one that the head has settled last.
+	rule, err := t.src.RuleAt(min(height, t.src.Head().Number.Uint64()+chain.ActivationDelay))
 	if err != nil {
 		return nil, nil, fmt.Errorf("validators of height %d: %w", height, err)
 	}
-	return set, nil, nil
+	return rule, nil, nil
 }
 
 // changes tells whether a block's writes changed any validator: the contract writes the change slot then and only then.

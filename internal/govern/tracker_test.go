@@ -32,16 +32,16 @@ func (l *ledger) State(height uint64) (chain.State, error) {
 	return l.state, nil
 }
 
-func (l *ledger) ValidatorsAt(height uint64) (set chain.ValidatorSet, err error) {
+func (l *ledger) RuleAt(height uint64) (rule *chain.Rule, err error) {
 	if height > l.durable+chain.ActivationDelay {
 		return nil, fmt.Errorf("%d is above what %d settles", height, l.durable)
 	}
 	for _, c := range l.sets {
 		if c.From <= height {
-			set = c.Set
+			rule = &c.Rule
 		}
 	}
-	return set, nil
+	return rule, nil
 }
 
 // change is a block's write set that says that the contract's change slot was written.
@@ -50,7 +50,7 @@ var change = chain.WriteSet{{Address: common.Address{19: 1}}, {Address: govern.A
 func newTracker(t *testing.T, n int) (*govern.Tracker, *ledger, *world) {
 	g := founding(n)
 	w := newWorld(t, g)
-	l := &ledger{sets: []chain.SetChange{{Set: g.ValidatorSet()}}, state: w}
+	l := &ledger{sets: []chain.SetChange{{Rule: *g.Rule()}}, state: w}
 	tr, err := govern.NewTracker(g, suite, l)
 	require.NoError(t, err)
 	return tr, l, w
@@ -89,7 +89,7 @@ func TestASetRulesSixtyFourBlocksAfterItsChange(t *testing.T) {
 		}
 		require.Equal(t, old, tr.Of(1))
 		require.Equal(t, old, tr.Of(10+chain.ActivationDelay-1))
-		require.Equal(t, c.Set, tr.Of(10+chain.ActivationDelay))
+		require.Equal(t, &c.Rule, tr.Of(10+chain.ActivationDelay))
 		require.Nil(t, tr.Of(11+chain.ActivationDelay))
 	}
 	// A block that writes the contract without touching the set: a vote, or another endpoint.
@@ -115,9 +115,9 @@ func TestChangesOneAfterTheOther(t *testing.T) {
 		require.NoError(t, err)
 		all = append(all, *c)
 		for i, c := range all {
-			require.Equal(t, c.Set, tr.Of(uint64(i)+1+chain.ActivationDelay))
+			require.Equal(t, &c.Rule, tr.Of(uint64(i)+1+chain.ActivationDelay))
 		}
-		require.Len(t, tr.Of(chain.ActivationDelay), 4)
+		require.Len(t, tr.Of(chain.ActivationDelay).Set, 4)
 		if h == 3 { // two of them reach the disk
 			l.durable, l.sets = 2, append(l.sets, all[:2]...)
 		}
@@ -127,7 +127,7 @@ func TestChangesOneAfterTheOther(t *testing.T) {
 func TestAtWaitsForTheBlockThatSettlesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, _, w := newTracker(t, 4)
-		got := make(chan chain.ValidatorSet, 1)
+		got := make(chan *chain.Rule, 1)
 		go func() {
 			set, err := tr.At(context.Background(), 2+chain.ActivationDelay)
 			require.NoError(t, err)
@@ -143,32 +143,32 @@ func TestAtWaitsForTheBlockThatSettlesIt(t *testing.T) {
 		w.admit(99, 1, 3, 5)
 		_, err = tr.Executed(2, change, w)
 		require.NoError(t, err)
-		require.Len(t, <-got, 5)
+		require.Len(t, (<-got).Set, 5)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		_, err = tr.At(ctx, 3+chain.ActivationDelay)
 		require.ErrorIs(t, err, context.Canceled)
 		set, err := tr.At(ctx, 2+chain.ActivationDelay)
 		require.NoError(t, err, "what is known needs no waiting")
-		require.Len(t, set, 5)
+		require.Len(t, set.Set, 5)
 	})
 }
 
 func TestTrackerRefusesALedgerThatContradictsItsState(t *testing.T) {
 	g := founding(4)
 	w := newWorld(t, g)
-	l := &ledger{sets: []chain.SetChange{{Set: g.ValidatorSet()}}, state: w}
+	l := &ledger{sets: []chain.SetChange{{Rule: *g.Rule()}}, state: w}
 	w.admit(99, 1, 3, 5)
 	_, err := govern.NewTracker(g, suite, l)
 	require.ErrorIs(t, err, govern.ErrState)
 	l.durable = 1
 	set, _ := w.read()
-	l.sets = append(l.sets, chain.SetChange{From: 1 + chain.ActivationDelay, Set: set})
+	l.sets = append(l.sets, chain.SetChange{From: 1 + chain.ActivationDelay, Rule: chain.Rule{Engine: chain.BFT, Set: set}})
 	tr, err := govern.NewTracker(g, suite, l)
 	require.NoError(t, err)
 	require.Len(t, tr.Members(), 5)
-	require.Len(t, tr.Of(chain.ActivationDelay), 4)
-	require.Len(t, tr.Of(1+chain.ActivationDelay), 5)
+	require.Len(t, tr.Of(chain.ActivationDelay).Set, 4)
+	require.Len(t, tr.Of(1+chain.ActivationDelay).Set, 5)
 	l.state = slots{}
 	_, err = govern.NewTracker(g, suite, l)
 	require.ErrorIs(t, err, govern.ErrState)
@@ -178,7 +178,7 @@ func TestTrackerRefusesALedgerThatContradictsItsState(t *testing.T) {
 func TestSoloNeedsNoContract(t *testing.T) {
 	g := founding(4)
 	g.Consensus.Engine, g.Validators = chain.Solo, g.Validators[:1]
-	l := &ledger{sets: []chain.SetChange{{Set: g.ValidatorSet()}}, state: slots{}}
+	l := &ledger{sets: []chain.SetChange{{Rule: *g.Rule()}}, state: slots{}}
 	tr, err := govern.NewTracker(g, suite, l)
 	require.NoError(t, err)
 	require.Equal(t, g.Validators[0].Name, tr.Members()[0].Name)
@@ -186,5 +186,5 @@ func TestSoloNeedsNoContract(t *testing.T) {
 	c, err := tr.Executed(1, change, slots{})
 	require.NoError(t, err)
 	require.Nil(t, c)
-	require.Equal(t, g.ValidatorSet(), tr.Of(1+chain.ActivationDelay))
+	require.Equal(t, g.Rule(), tr.Of(1+chain.ActivationDelay))
 }

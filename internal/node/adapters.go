@@ -43,17 +43,15 @@ type serveNode struct {
 
 func (n serveNode) Finalized() uint64 { return n.p.attest.Finalized() }
 
-func (n serveNode) Validators(height uint64) (chain.ValidatorSet, error) {
-	if set := n.p.sets.Of(height); set != nil {
-		return set, nil
+func (n serveNode) Rule(height uint64) (*chain.Rule, error) {
+	if rule := n.p.sets.Of(height); rule != nil {
+		return rule, nil
 	}
 	return nil, fmt.Errorf("the validators of block %d are not settled yet", height)
 }
 
-func (n serveNode) Quorum(size int) int { return n.genesis.Consensus.Engine.Quorum(size) }
-
 // me is this node among the validators that rule now; nil when it is none.
-func (n serveNode) me() *chain.Validator { return self(n.p.sets.Of(n.p.executed.Load()+1), n.key) }
+func (n serveNode) me() *chain.Validator { return n.p.self(n.p.executed.Load() + 1) }
 
 func (n serveNode) Status() eth.NodeStatus {
 	s := eth.NodeStatus{Version: n.version, Executed: n.p.executed.Load(), Durable: n.p.store.Head().Number.Uint64()}

@@ -380,8 +380,11 @@ func (a *admission) problem() error {
 // settled tells whether enough validators have said lately how far they are that an honest one is among them, and none of these is far ahead of this ledger.
 func (p *pipeline) settled() bool {
 	height := p.store.Head().Number.Uint64()
-	set := p.sets.Of(height + 1)
-	needed, heard := p.engine.Status().Engine.Away(len(set))+1, 0
+	rule := p.sets.Of(height + 1)
+	if rule == nil {
+		return false
+	}
+	needed, heard := rule.Engine.Away(len(rule.Set))+1, 0
 	for _, s := range p.catchup.States() {
 		if self := p.members.id(s.Peer); self == 0 || time.Since(s.Heard) > heardLately {
 			continue

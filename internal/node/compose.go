@@ -53,7 +53,7 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 	if err != nil {
 		return nil, fmt.Errorf("read block 0: %w", err)
 	}
-	p := &pipeline{suite: n.suite, store: st, head: st.Head(), members: newMembers(n.peer(), n.genesis.Consensus.Engine), log: n.log}
+	p := &pipeline{suite: n.suite, key: n.key, store: st, head: st.Head(), members: newMembers(n.peer(), n.genesis.Consensus.Engine), log: n.log}
 	if p.genesisHash, err = chain.HeaderHash(n.suite, g0); err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (n *Node) newNetwork(genesis crypto.Hash, registry *prometheus.Registry) (N
 func (n *Node) newOrder(p *pipeline) error {
 	o := order.Node{Genesis: n.genesis, GenesisHash: p.genesisHash, Suite: n.suite, Key: n.key, Pool: p.pool, Ledger: p.store, Sets: p.sets,
 		Now: n.opts.Now, Log: n.log}
-	if me := self(p.sets.Of(p.head.Number.Uint64()+1), n.key); me != nil {
+	if me := p.self(p.head.Number.Uint64() + 1); me != nil {
 		o.ID = me.ID
 	}
 	var err error
@@ -186,9 +186,8 @@ func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key cr
 }
 
 func (n *Node) newAttest(p *pipeline) error {
-	engine := n.genesis.Consensus.Engine
-	cfg := attest.Config{Suite: n.suite, Genesis: p.genesisHash, Key: n.key, Quorum: engine.Quorum, Faulty: engine.Away, Store: p.store,
-		Validators: p.sets.Of, Unsigned: !engine.Signed(), Finalized: n.finalized(p.store), Log: n.log}
+	cfg := attest.Config{Suite: n.suite, Genesis: p.genesisHash, Key: n.key, Store: p.store, Rule: p.sets.Of, Unsigned: !n.genesis.Consensus.Engine.Signed(),
+		Finalized: n.finalized(p.store), Log: n.log}
 	if p.network != nil {
 		cfg.Network, cfg.Refused, cfg.Explain, cfg.Writes = attestLinks{p.network}, p.refused, p.explain, p.writes.writes
 	}

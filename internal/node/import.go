@@ -73,7 +73,6 @@ type importer struct {
 	st       *store.Store
 	suite    crypto.Suite
 	genesis  crypto.Hash
-	quorum   func(n int) int
 	sets     *govern.Tracker
 	verifier *chain.Verifier
 	engine   order.Engine
@@ -96,7 +95,7 @@ func newImporter(cfg Config, g *chain.Genesis, st *store.Store) (*importer, erro
 	if err != nil {
 		return nil, fmt.Errorf("read block 0: %w", err)
 	}
-	im := &importer{st: st, suite: suite, quorum: g.Consensus.Engine.Quorum, verifier: chain.NewVerifier(g), head: st.Head()}
+	im := &importer{st: st, suite: suite, verifier: chain.NewVerifier(g), head: st.Head()}
 	if im.sets, err = govern.NewTracker(g, suite, st); err != nil {
 		return nil, err
 	}
@@ -114,8 +113,7 @@ func newImporter(cfg Config, g *chain.Genesis, st *store.Store) (*importer, erro
 	if im.engine, err = newEngine(g, suite, im.genesis, key, st, slog.New(slog.DiscardHandler)); err != nil {
 		return nil, err
 	}
-	im.attest = attest.New(attest.Config{Suite: suite, Genesis: im.genesis, Key: key, Quorum: im.quorum, Store: st, Validators: im.sets.Of,
-		Finalized: st.Finalized()})
+	im.attest = attest.New(attest.Config{Suite: suite, Genesis: im.genesis, Key: key, Store: st, Rule: im.sets.Of, Finalized: st.Finalized()})
 	return im, nil
 }
 
@@ -132,18 +130,18 @@ func (im *importer) add(ctx context.Context, b *store.ExportedBlock) error {
 		}
 		return im.certify(b)
 	}
-	set, next := im.sets.Of(height), im.sets.Of(height+1)
-	if set == nil || next == nil {
+	rule, next := im.sets.Of(height), im.sets.Of(height+1)
+	if rule == nil || next == nil {
 		return fmt.Errorf("the validators of block %d are not known", height)
 	}
-	if err := im.engine.VerifyDecision(set, b.Decision); err != nil {
+	if err := im.engine.VerifyDecision(rule.Set, b.Decision); err != nil {
 		return err
 	}
 	txs, err := im.decode(ctx, b.Txs)
 	if err != nil {
 		return err
 	}
-	e, err := im.executor.Execute(ctx, execute.Input{Parent: im.head, Decision: b.Decision, Txs: txs, State: im.st.Tip(), Validators: set, Next: next,
+	e, err := im.executor.Execute(ctx, execute.Input{Parent: im.head, Decision: b.Decision, Txs: txs, State: im.st.Tip(), Rule: rule, Next: next,
 		BlockHash: im.recent.hash}, im.st)
 	if err != nil {
 		return err
@@ -196,8 +194,11 @@ func (im *importer) certify(b *store.ExportedBlock) error {
 	if want, err := chain.HeaderHash(im.suite, b.Header); err != nil || b.Certificate.Header != want {
 		return errors.Join(err, fmt.Errorf("%w: it is of another header", chain.ErrCertificate))
 	}
-	set := im.sets.Of(b.Certificate.Height)
-	if err := b.Certificate.Verify(im.suite, im.genesis, set, im.quorum(len(set))); err != nil {
+	rule := im.sets.Of(b.Certificate.Height)
+	if rule == nil {
+		return fmt.Errorf("the validators of block %d are not known", b.Certificate.Height)
+	}
+	if err := b.Certificate.Verify(im.suite, im.genesis, rule.Set, rule.Quorum()); err != nil {
 		return err
 	}
 	return im.st.PutCertificate(b.Certificate)

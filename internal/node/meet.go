@@ -9,11 +9,16 @@ import (
 func (p *pipeline) meet() {
 	height := p.executed.Load()
 	var sets []chain.ValidatorSet
+	var last *chain.Rule
 	for h := height + 1; h <= height+chain.ActivationDelay; h++ {
-		set := p.sets.Of(h)
-		if n := len(sets); len(set) > 0 && (n == 0 || &sets[n-1][0] != &set[0]) {
-			sets = append(sets, set)
+		rule := p.sets.Of(h)
+		if rule == nil {
+			continue
 		}
+		if last == nil || !sameSet(last, rule) {
+			sets = append(sets, rule.Set)
+		}
+		last = rule
 	}
 	p.members.set(sets)
 	endpoints := make(map[chain.Peer]string)
@@ -26,4 +31,18 @@ func (p *pipeline) meet() {
 		}
 	}
 	p.network.SetMembers(endpoints)
+}
+
+// sameSet tells whether two rules share one set, not only an equal one: cheap, and never true for different ones.
+func sameSet(a, b *chain.Rule) bool {
+	return len(a.Set) == len(b.Set) && (len(a.Set) == 0 || &a.Set[0] == &b.Set[0])
+}
+
+// self is this node among the validators of a height; nil when it is none of them, or when they are not settled.
+func (p *pipeline) self(height uint64) *chain.Validator {
+	rule := p.sets.Of(height)
+	if rule == nil {
+		return nil
+	}
+	return self(rule.Set, p.key)
 }

@@ -133,7 +133,7 @@ func (m *blockmaker) execute(d *chain.Decision, txs chain.Txs) *chain.Executed {
 	require.NoError(m.t, err)
 	next, err := m.sets.At(ctx, d.Height+1)
 	require.NoError(m.t, err)
-	e, err := m.executor.Execute(ctx, execute.Input{Parent: m.head, Decision: d, Txs: txs, State: m.st.Tip(), Validators: set, Next: next,
+	e, err := m.executor.Execute(ctx, execute.Input{Parent: m.head, Decision: d, Txs: txs, State: m.st.Tip(), Rule: set, Next: next,
 		BlockHash: m.recent.hash}, m.st)
 	require.NoError(m.t, err)
 	e.Change, err = m.sets.Executed(d.Height, e.Writes, m.st.Tip())
@@ -174,7 +174,11 @@ func (m *blockmaker) story(height uint64) *chain.Executed {
 }
 
 // rules is who attests height in that story.
-func (m *blockmaker) rules(height uint64) chain.ValidatorSet {
+func (m *blockmaker) rules(height uint64) *chain.Rule {
+	return &chain.Rule{Engine: chain.BFT, Set: m.ruling(height)}
+}
+
+func (m *blockmaker) ruling(height uint64) chain.ValidatorSet {
 	set := m.genesis.ValidatorSet()
 	extra := func(n uint64, id chain.ValidatorID) chain.Validator {
 		v := voterEntry(m.t, n)
@@ -221,7 +225,7 @@ func TestSetsRuleFromTheirHeightOn(t *testing.T) {
 					require.Equal(t, m.rules(h), m.sets.Of(h), "set of height %d after block %d", h, height)
 				}
 				require.Nil(t, m.sets.Of(height+chain.ActivationDelay+1))
-				require.Len(t, m.sets.Members(), len(m.rules(height+chain.ActivationDelay)))
+				require.Len(t, m.sets.Members(), len(m.ruling(height+chain.ActivationDelay)))
 			}
 			m.commit(0)
 			require.NoError(t, m.st.Check(context.Background(), nil))
@@ -229,7 +233,7 @@ func TestSetsRuleFromTheirHeightOn(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, changes, 3)
 			for _, c := range changes {
-				require.Equal(t, m.rules(c.From), c.Set)
+				require.Equal(t, m.rules(c.From), &c.Rule)
 			}
 			if reference == nil {
 				reference = hashes

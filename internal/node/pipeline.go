@@ -26,6 +26,7 @@ import (
 // pipeline is the sentence: pool → order → execute → attest → store → serve. Run owns all of its goroutines.
 type pipeline struct {
 	suite       crypto.Suite
+	key         crypto.PrivateKey
 	genesisHash crypto.Hash
 	pool        *pool.Pool
 	engine      order.Engine
@@ -122,7 +123,7 @@ func (p *pipeline) runExecute(ctx context.Context, out chan<- *chain.Executed) e
 // executeOne makes the block of a decision.
 func (p *pipeline) executeOne(ctx context.Context, work *order.Work) (*chain.Executed, error) {
 	start, height := time.Now(), work.Decision.Height
-	set, err := p.sets.At(ctx, height)
+	rule, err := p.sets.At(ctx, height)
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +131,8 @@ func (p *pipeline) executeOne(ctx context.Context, work *order.Work) (*chain.Exe
 	if err != nil {
 		return nil, err
 	}
-	e, err := p.execute.Execute(ctx, execute.Input{Parent: p.head, Decision: work.Decision, Txs: work.Txs, State: p.store.Tip(), Validators: set,
-		Next: next, BlockHash: p.recent.hash}, p.store)
+	e, err := p.execute.Execute(ctx, execute.Input{Parent: p.head, Decision: work.Decision, Txs: work.Txs, State: p.store.Tip(), Rule: rule, Next: next,
+		BlockHash: p.recent.hash}, p.store)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func (p *pipeline) executeOne(ctx context.Context, work *order.Work) (*chain.Exe
 	p.writes.add(e)
 	p.executed.Store(height)
 	p.story.executed(e)
-	if p.network != nil && (e.Change != nil || &set[0] != &next[0]) {
+	if p.network != nil && (e.Change != nil || !sameSet(rule, next)) {
 		p.meet()
 	}
 	return e, nil

@@ -90,7 +90,7 @@ func (m *blockmaker) certify(genesis crypto.Hash) {
 	hash, err := chain.HeaderHash(suite, m.head)
 	require.NoError(m.t, err)
 	c := &chain.Certificate{Height: height, Block: m.head.Hash(), Header: hash}
-	for _, v := range m.rules(height) {
+	for _, v := range m.ruling(height) {
 		key, err := suite.ParsePrivateKey(gethcrypto.Keccak256(fmt.Appendf(nil, "node %d", v.ID)))
 		require.NoError(m.t, err)
 		sig, err := key.Sign(chain.AttestationMessage(genesis, height, hash))

@@ -51,15 +51,15 @@ func (d *Driver) settle(ctx context.Context, height uint64) (chain.ValidatorSet,
 	if d.node.Sets == nil {
 		return nil, nil
 	}
-	set, err := d.node.Sets.At(ctx, height+1)
+	rule, err := d.node.Sets.At(ctx, height+1)
 	if err != nil {
 		return nil, fmt.Errorf("order: validators of height %d: %w", height+1, err)
 	}
-	if set.Hash(d.node.Suite) == d.set.Load().Hash(d.node.Suite) {
+	if rule.Hash(d.node.Suite) == d.rule.Load().Hash(d.node.Suite) {
 		return nil, nil
 	}
-	d.set.Store(&set)
-	return set, nil
+	d.rule.Store(rule)
+	return rule.Set, nil
 }
 
 // again accepts a decision that is in the ledger already, as engines repeat one after a crash, and nothing else of its height.
@@ -174,19 +174,19 @@ func (d *Driver) Sync(ctx context.Context, from uint64) (*chain.Decision, chain.
 	if t := d.last.Load(); t != nil {
 		last = t.Decision
 	}
-	return last, *d.set.Load(), nil
+	return last, d.rule.Load().Set, nil
 }
 
 // verifyFetched checks a decision by the set of its height. It is asked in order, at most chain.ActivationDelay ahead of takeFetched.
 func (d *Driver) verifyFetched(ctx context.Context, dec *chain.Decision) error {
-	set := *d.set.Load()
+	rule := d.rule.Load()
 	if d.node.Sets != nil && dec.Height != d.height()+1 {
 		var err error
-		if set, err = d.node.Sets.At(ctx, dec.Height); err != nil {
+		if rule, err = d.node.Sets.At(ctx, dec.Height); err != nil {
 			return fmt.Errorf("order: validators of height %d: %w", dec.Height, err)
 		}
 	}
-	if err := d.engine.VerifyDecision(set, dec); err != nil {
+	if err := d.engine.VerifyDecision(rule.Set, dec); err != nil {
 		return err
 	}
 	if c, ok := d.engine.(Chooser); ok {

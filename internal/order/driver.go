@@ -84,8 +84,8 @@ type Network interface {
 
 // Sets says who the validators are. Safe for concurrent use.
 type Sets interface {
-	// At is the set of that height; it waits until the block that settles it (height−chain.ActivationDelay) has been executed here.
-	At(ctx context.Context, height uint64) (chain.ValidatorSet, error)
+	// At is the rule of that height; it waits until the block that settles it (height−chain.ActivationDelay) has been executed here.
+	At(ctx context.Context, height uint64) (*chain.Rule, error)
 }
 
 // CatchUp fetches what peers have decided. Safe for concurrent use.
@@ -149,7 +149,7 @@ type Node struct {
 	Ledger Ledger
 	// Network is nil where there are no other nodes.
 	Network Network
-	// Sets says which validators order and attest a height; nil: the genesis' for ever.
+	// Sets says which validators order and attest a height, and how; nil: as the genesis says, for ever.
 	Sets Sets
 	// CatchUp fetches what peers have decided; nil where there are no other nodes.
 	CatchUp CatchUp
@@ -170,8 +170,8 @@ type Driver struct {
 	node Node
 	out  chan Work
 	last atomic.Pointer[tip]
-	// set is the one of the next height.
-	set  atomic.Pointer[chain.ValidatorSet]
+	// rule is the one of the next height.
+	rule atomic.Pointer[chain.Rule]
 	held held
 	// branches are blocks that are not decided, of engines that have such.
 	branches branches
@@ -202,8 +202,7 @@ func NewDriver(cfg Config, n Node) (*Driver, error) {
 		return nil, fmt.Errorf("order: read the last decision: %w", err)
 	}
 	d := &Driver{cfg: cfg, node: n, out: make(chan Work, cfg.Pipeline-1), wants: make(chan want, maxWants), bell: make(chan struct{})}
-	set := n.Genesis.ValidatorSet()
-	d.set.Store(&set)
+	d.rule.Store(n.Genesis.Rule())
 	if last != nil {
 		d.last.Store(d.tip(last))
 	}

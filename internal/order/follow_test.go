@@ -71,8 +71,8 @@ func (e *doubter) VerifyDecision(set chain.ValidatorSet, d *chain.Decision) erro
 // schedule is an order.Sets that replaces the set at some heights.
 type schedule map[uint64]chain.ValidatorSet
 
-func (s schedule) At(_ context.Context, height uint64) (set chain.ValidatorSet, err error) {
-	best := uint64(0)
+func (s schedule) At(_ context.Context, height uint64) (*chain.Rule, error) {
+	best, set := uint64(0), chain.ValidatorSet(nil)
 	for from, x := range s {
 		if from <= height && from >= best {
 			best, set = from, x
@@ -81,7 +81,7 @@ func (s schedule) At(_ context.Context, height uint64) (set chain.ValidatorSet, 
 	if set == nil {
 		return nil, fmt.Errorf("no set at %d", height)
 	}
-	return set, nil
+	return &chain.Rule{Engine: chain.BFT, Set: set}, nil
 }
 
 // runRig runs the rig's driver with e and executes what comes.

@@ -42,7 +42,7 @@ func (d *Driver) Build(ctx context.Context, parent *chain.Decision) (*Proposal, 
 // self is this node's number in the set of the next height, which names it by its key; where it does not, the configured one.
 func (d *Driver) self() chain.ValidatorID {
 	key := d.node.Key.Public().Bytes()
-	for _, v := range *d.set.Load() {
+	for _, v := range d.rule.Load().Set {
 		if bytes.Equal(v.PublicKey, key) {
 			return v.ID
 		}
@@ -166,7 +166,11 @@ func (d *Driver) follows(dec *chain.Decision) error {
 		return fmt.Errorf("%w: height %d names parent %s, the last decision is %s", ErrSequence, height, dec.Parent, parent)
 	case dec.TimeMillis < millis:
 		return fmt.Errorf("%w: height %d has time %d, before its parent's %d", ErrSequence, height, dec.TimeMillis, millis)
-	case (dec.Proposer != 0 || d.node.Genesis.Consensus.Engine.Signed()) && d.set.Load().Find(dec.Proposer) == nil:
+	case !d.rule.Load().Engine.Signed():
+		if dec.Proposer != 0 {
+			return fmt.Errorf("%w: height %d is proposed by %d, the engine has no validators", ErrSequence, height, dec.Proposer)
+		}
+	case d.rule.Load().Set.Find(dec.Proposer) == nil:
 		return fmt.Errorf("%w: height %d is proposed by %d, no validator", ErrSequence, height, dec.Proposer)
 	}
 	return nil

@@ -234,8 +234,8 @@ func (l *ledger) work(n int, writes chain.WriteSet, state modelState) *work {
 	e := &chain.Executed{Decision: d, Writes: writes, Block: &chain.Block{}}
 	wk := &work{decision: d, executed: e, state: state}
 	if height%5 == 3 {
-		e.Change = &chain.SetChange{From: height + chain.ActivationDelay, Set: chain.ValidatorSet{
-			{ID: 1, PublicKey: []byte{1}, Address: common.Address{1}}, {ID: chain.ValidatorID(height), PublicKey: []byte{2}, Address: common.Address{2}}}}
+		e.Change = &chain.SetChange{From: height + chain.ActivationDelay, Rule: chain.Rule{Engine: chain.EngineKinds[height%4], Set: chain.ValidatorSet{
+			{ID: 1, PublicKey: []byte{1}, Address: common.Address{1}}, {ID: chain.ValidatorID(height), PublicKey: []byte{2}, Address: common.Address{2}}}}}
 	}
 	for range n {
 		tx := l.tx(l.randomData())
@@ -281,8 +281,8 @@ func (l *ledger) seal(e *chain.Executed, root common.Hash) {
 	h.ParentHash, h.Number, h.Root = parent.Hash(), new(big.Int).SetUint64(e.Decision.Height), root
 	h.Time = e.Decision.TimeMillis / 1000
 	h.TxHash = e.Block.Txs.Root()
-	extra := chain.Extra{Decision: e.Decision.Hash(l.suite), Validators: l.setAt(e.Decision.Height).Hash(l.suite),
-		Next: l.setAt(e.Decision.Height + 1).Hash(l.suite)}
+	extra := chain.Extra{Decision: e.Decision.Hash(l.suite), Validators: l.ruleAt(e.Decision.Height).Hash(l.suite),
+		Next: l.ruleAt(e.Decision.Height + 1).Hash(l.suite)}
 	var err error
 	extra.Parent, err = chain.HeaderHash(l.suite, parent)
 	require.NoError(l.tb, err)
@@ -310,14 +310,14 @@ func (l *ledger) seal(e *chain.Executed, root common.Hash) {
 	l.headers = append(l.headers[:e.Decision.Height], h)
 }
 
-// setAt is the validator set of height.
-func (l *ledger) setAt(height uint64) chain.ValidatorSet {
+// ruleAt is who attests height.
+func (l *ledger) ruleAt(height uint64) *chain.Rule {
 	for h := min(int64(height)-chain.ActivationDelay, int64(len(l.blocks))-1); h > 0; h-- {
 		if c := l.blocks[h].Change; c != nil {
-			return c.Set
+			return &c.Rule
 		}
 	}
-	return l.genesis.ValidatorSet()
+	return l.genesis.Rule()
 }
 
 // put runs one piece of work through the store.

@@ -240,11 +240,11 @@ func (c *checker) setFrom(height uint64) (found bool, err error) {
 	if err != nil || record == nil {
 		return false, err
 	}
-	set, err := decodeSet(record)
-	if err != nil {
-		return false, c.bad("validator set from height %d: %v", height, err)
+	var rule chain.Rule
+	if err := decodeRule(record, &rule); err != nil {
+		return false, c.bad("rule from height %d: %v", height, err)
 	}
-	c.set = set.Hash(c.s.suite)
+	c.set = rule.Hash(c.s.suite)
 	return true, nil
 }
 

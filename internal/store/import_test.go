@@ -89,7 +89,7 @@ func (l *ledger) source(cfg Config, blocks, accounts, big int) (*Store, *work) {
 func (l *ledger) tail(s *Store, w *work) *chain.StateTail {
 	height := w.decision.Height
 	t := &chain.StateTail{Genesis: l.genesis, Decision: w.decision, Txs: w.txs, Exclusions: w.executed.Excluded, Certificate: l.certificate(w),
-		Set: l.setAt(height), Next: l.setAt(height + 1)}
+		Rule: *l.ruleAt(height), Next: *l.ruleAt(height + 1)}
 	for h := height - min(height-1, chain.AncestorHeaders); h < height; h++ {
 		header, err := s.Header(h)
 		require.NoError(l.tb, err)

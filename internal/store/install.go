@@ -103,7 +103,7 @@ func (i *Import) checkTail(t *chain.StateTail, founding *chain.Header) ([]exclus
 		return nil, fmt.Errorf("%d transactions of %d", len(t.Txs), len(t.Decision.Txs))
 	case t.Certificate.Height != height || t.Certificate.Block != h.Hash():
 		return nil, fmt.Errorf("the certificate names block %d %s", t.Certificate.Height, t.Certificate.Block)
-	case t.Set.Hash(suite) != extra.Validators || t.Next.Hash(suite) != extra.Next:
+	case t.Rule.Hash(suite) != extra.Validators || t.Next.Hash(suite) != extra.Next:
 		return nil, errors.New("the validator sets are others than the header names")
 	}
 	for k, tx := range t.Txs {
@@ -174,9 +174,9 @@ func (i *Import) install(t *chain.StateTail, founding *chain.Header, excluded []
 	}
 	writeDecision(b, t.Decision, t.Txs, t.Decision.Hash(s.suite))
 	b.set(heightKey(tableCertificates, height), t.Certificate.Encode())
-	sets := []chain.SetChange{{From: height, Set: t.Set}}
-	if t.Next.Hash(s.suite) != t.Set.Hash(s.suite) {
-		sets = append(sets, chain.SetChange{From: height + 1, Set: t.Next})
+	sets := []chain.SetChange{{From: height, Rule: t.Rule}}
+	if t.Next.Hash(s.suite) != t.Rule.Hash(s.suite) {
+		sets = append(sets, chain.SetChange{From: height + 1, Rule: t.Next})
 	}
 	for k := range sets {
 		if err := writeSet(b, &sets[k]); err != nil {

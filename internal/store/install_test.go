@@ -37,9 +37,16 @@ func TestFinishChecksTheTail(t *testing.T) {
 			}
 		},
 		"certificate of another block": func(x *chain.StateTail) { c := *x.Certificate; c.Block[0]++; x.Certificate = &c },
-		"set":                          func(x *chain.StateTail) { x.Set = append(chain.ValidatorSet{}, x.Set...); x.Set[0].Address[0]++ },
-		"next set":                     func(x *chain.StateTail) { x.Next = append(chain.ValidatorSet{}, x.Next...); x.Next[0].Address[0]++ },
-		"ancestor missing":             func(x *chain.StateTail) { x.Ancestors = x.Ancestors[1:] },
+		"set": func(x *chain.StateTail) {
+			x.Rule.Set = append(chain.ValidatorSet{}, x.Rule.Set...)
+			x.Rule.Set[0].Address[0]++
+		},
+		"next set": func(x *chain.StateTail) {
+			x.Next.Set = append(chain.ValidatorSet{}, x.Next.Set...)
+			x.Next.Set[0].Address[0]++
+		},
+		"engine":           func(x *chain.StateTail) { x.Rule.Engine = chain.PoS },
+		"ancestor missing": func(x *chain.StateTail) { x.Ancestors = x.Ancestors[1:] },
 		"ancestor altered": func(x *chain.StateTail) {
 			x.Ancestors = append([]*chain.Header{}, x.Ancestors...)
 			x.Ancestors[7] = types.CopyHeader(x.Ancestors[7])
@@ -76,7 +83,7 @@ func (l *ledger) checkNotKept(s *Store, w *work) {
 		require.ErrorIs(l.tb, err, ErrNotKept)
 		_, err = s.Receipts(h)
 		require.ErrorIs(l.tb, err, ErrNotKept)
-		_, err = s.ValidatorsAt(h)
+		_, err = s.RuleAt(h)
 		require.ErrorIs(l.tb, err, ErrNotKept)
 		_, err = s.State(h)
 		require.ErrorIs(l.tb, err, ErrPruned)
@@ -98,9 +105,9 @@ func (l *ledger) checkNotKept(s *Store, w *work) {
 	block, err := s.Block(first)
 	require.NoError(l.tb, err)
 	require.Equal(l.tb, w.executed.Block.Txs.Hashes(), block.Txs.Hashes())
-	set, err := s.ValidatorsAt(first + 1)
+	set, err := s.RuleAt(first + 1)
 	require.NoError(l.tb, err)
-	require.Equal(l.tb, l.setAt(first+1), set)
+	require.Equal(l.tb, l.ruleAt(first+1), set)
 	tx, err := s.Tx(w.txs[0].Hash())
 	require.NoError(l.tb, err)
 	require.Nil(l.tb, tx)

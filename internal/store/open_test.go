@@ -89,7 +89,7 @@ func TestEmptyFolder(t *testing.T) {
 func TestFormatIsChecked(t *testing.T) {
 	l := newLedger(t, 1)
 	for text, want := range map[string]string{
-		"jialing store 1 ready\n": "older", "jialing store 3 ready\n": "newer", "jialing store 2 odd\n": "reads", "": "reads", "nonsense": "reads",
+		"jialing store 2 ready\n": "older", "jialing store 4 ready\n": "newer", "jialing store 3 odd\n": "reads", "": "reads", "nonsense": "reads",
 	} {
 		fs := vfs.NewMem()
 		require.NoError(t, l.open(smallConfig(fs)).Close())

@@ -9,7 +9,7 @@ import (
 )
 
 // formatVersion is the format of everything below. Another number is another format, refused by Open.
-const formatVersion = 2
+const formatVersion = 3
 
 // A table is the first byte of its keys. Numbers are big-endian; a height takes 6 bytes (heightSize): enough for 10^14 blocks, and keys are the larger
 // part of the small records. A fragment is 8 bytes of a hash: readers verify against the full data, so a collision costs a second look and nothing else.
@@ -51,7 +51,7 @@ const (
 	// tableLogs: epoch(2) ‖ fragment of a log term(8) ‖ height → indexes in the block of the transactions with a log of that term, as runs (logindex.go).
 	tableLogs byte = 'l'
 
-	// tableSets: first height → RLP of the validator set that rules from there on (validators.go).
+	// tableSets: first height → RLP of the rule (engine and validators) from there on (validators.go).
 	tableSets byte = 'g'
 	// tableAttestations: height → RLP of this node's attestation.
 	tableAttestations byte = 'o'

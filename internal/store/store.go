@@ -212,7 +212,7 @@ func (s *Store) Init(g *chain.Genesis) (*chain.Header, error) {
 	if err != nil {
 		return nil, s.stop(fmt.Errorf("genesis state: %w", err))
 	}
-	founding := &chain.SetChange{Set: g.ValidatorSet()}
+	founding := &chain.SetChange{Rule: *g.Rule()}
 	header := g.Header(s.suite, writes, l.root)
 	hash := header.Hash()
 	b := s.newBatch(len(encoded) + 4096)

@@ -69,11 +69,11 @@ func (l *ledger) checkSets(s *Store) {
 	l.tb.Helper()
 	head := s.Head().Number.Uint64()
 	for h := uint64(0); h <= head+chain.ActivationDelay; h++ {
-		set, err := s.ValidatorsAt(h)
+		set, err := s.RuleAt(h)
 		require.NoError(l.tb, err)
-		require.Equal(l.tb, l.setAt(h), set, "height %d, head %d", h, head)
+		require.Equal(l.tb, l.ruleAt(h), set, "height %d, head %d", h, head)
 	}
-	_, err := s.ValidatorsAt(head + chain.ActivationDelay + 1)
+	_, err := s.RuleAt(head + chain.ActivationDelay + 1)
 	require.ErrorIs(l.tb, err, ErrUnknownBlock)
 }
 

@@ -14,9 +14,9 @@ import (
 // asked for by whoever verifies old blocks and costs a read.
 const recentSets = 4
 
-// ValidatorsAt is the validator set that attests the block at height, which may be up to ActivationDelay above the head: the durable blocks have settled that.
+// RuleAt says who attests the block at height, which may be up to ActivationDelay above the head: the durable blocks have settled that.
 // ErrUnknownBlock above. Safe for concurrent use; callers must not alter it.
-func (s *Store) ValidatorsAt(height uint64) (chain.ValidatorSet, error) {
+func (s *Store) RuleAt(height uint64) (*chain.Rule, error) {
 	h := s.head.Load()
 	if h == nil || height > h.header.Number.Uint64()+chain.ActivationDelay {
 		return nil, fmt.Errorf("validators of height %d: %w", height, ErrUnknownBlock)
@@ -27,7 +27,7 @@ func (s *Store) ValidatorsAt(height uint64) (chain.ValidatorSet, error) {
 	if recent := s.sets.Load(); recent != nil {
 		for i := len(*recent) - 1; i >= 0; i-- {
 			if c := &(*recent)[i]; c.From <= height {
-				return c.Set, nil
+				return &c.Rule, nil
 			}
 		}
 	}
@@ -46,7 +46,7 @@ func (s *Store) ValidatorsAt(height uint64) (chain.ValidatorSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.Set, nil
+	return &c.Rule, nil
 }
 
 // SetChanges lists the changes of the validator set that rule from height from or later, ascending, at most limit; the founding set is one from height 0. Safe for
@@ -101,7 +101,7 @@ func (s *Store) loadSets() error {
 	return nil
 }
 
-// rememberSet makes a durable change known to ValidatorsAt. The callers are those that write, one at a time.
+// rememberSet makes a durable change known to RuleAt. The callers are those that write, one at a time.
 func (s *Store) rememberSet(c *chain.SetChange) {
 	var recent []chain.SetChange
 	if have := s.sets.Load(); have != nil {
@@ -113,12 +113,12 @@ func (s *Store) rememberSet(c *chain.SetChange) {
 
 // writeSet writes a change after checking what readers rely on.
 func writeSet(b *batch, c *chain.SetChange) error {
-	if err := checkSet(c.Set); err != nil {
-		return fmt.Errorf("validator set from height %d: %w", c.From, err)
+	if err := c.CheckForm(); err != nil {
+		return fmt.Errorf("rule from height %d: %w", c.From, err)
 	}
-	record, err := rlp.EncodeToBytes(c.Set)
+	record, err := rlp.EncodeToBytes(&c.Rule)
 	if err != nil {
-		return fmt.Errorf("encode validator set: %w", err)
+		return fmt.Errorf("encode rule: %w", err)
 	}
 	b.set(heightKey(tableSets, c.From), record)
 	return nil
@@ -133,28 +133,18 @@ func (s *Store) decodeSet(it *pebble.Iterator) (*chain.SetChange, error) {
 	if err != nil {
 		return nil, s.readError(err)
 	}
-	if c.Set, err = decodeSet(record); err != nil {
-		return nil, s.corrupt(fmt.Errorf("validator set from height %d: %w", c.From, err))
+	if err := decodeRule(record, &c.Rule); err != nil {
+		return nil, s.corrupt(fmt.Errorf("rule from height %d: %w", c.From, err))
 	}
 	return c, nil
 }
 
-func decodeSet(record []byte) (chain.ValidatorSet, error) {
-	var set chain.ValidatorSet
-	if err := rlp.DecodeBytes(record, &set); err != nil {
-		return nil, err
+func decodeRule(record []byte, r *chain.Rule) error {
+	if err := rlp.DecodeBytes(record, r); err != nil {
+		return err
 	}
-	return set, checkSet(set)
-}
-
-func checkSet(set chain.ValidatorSet) error {
-	if len(set) == 0 || len(set) > chain.MaxValidators {
-		return fmt.Errorf("%w: %d validators, want 1 to %d", errRecord, len(set), chain.MaxValidators)
-	}
-	for i, v := range set {
-		if v.ID == 0 || i > 0 && set[i-1].ID >= v.ID {
-			return fmt.Errorf("%w: ids are nonzero and ascending", errRecord)
-		}
+	if err := r.CheckForm(); err != nil {
+		return fmt.Errorf("%w: %w", errRecord, err)
 	}
 	return nil
 }

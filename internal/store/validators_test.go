@@ -34,7 +34,7 @@ func TestValidatorSetsOfEveryHeight(t *testing.T) {
 
 	all, err := s.SetChanges(0, 1000)
 	require.NoError(t, err)
-	want := []chain.SetChange{{Set: l.genesis.ValidatorSet()}}
+	want := []chain.SetChange{{Rule: *l.genesis.Rule()}}
 	for _, e := range l.blocks[1:] {
 		if e.Change != nil {
 			want = append(want, *e.Change)
@@ -57,12 +57,14 @@ func TestValidatorSetsOfEveryHeight(t *testing.T) {
 
 func TestRefusedSetChanges(t *testing.T) {
 	good := chain.ValidatorSet{{ID: 1, PublicKey: []byte{1}}, {ID: 2, PublicKey: []byte{2}}}
+	bft := func(set chain.ValidatorSet) chain.Rule { return chain.Rule{Engine: chain.BFT, Set: set} }
 	for text, c := range map[string]*chain.SetChange{
-		"rules from height 64, want 65": {From: chain.ActivationDelay, Set: good},
-		"rules from height 1, want 65":  {From: 1, Set: good},
-		"0 validators":                  {From: 1 + chain.ActivationDelay},
-		"513 validators":                {From: 1 + chain.ActivationDelay, Set: make(chain.ValidatorSet, chain.MaxValidators+1)},
-		"ids are nonzero and ascending": {From: 1 + chain.ActivationDelay, Set: chain.ValidatorSet{good[1], good[0]}},
+		"rules from height 64, want 65": {From: chain.ActivationDelay, Rule: bft(good)},
+		"rules from height 1, want 65":  {From: 1, Rule: bft(good)},
+		"0 validators":                  {From: 1 + chain.ActivationDelay, Rule: bft(nil)},
+		"513 validators":                {From: 1 + chain.ActivationDelay, Rule: bft(make(chain.ValidatorSet, chain.MaxValidators+1))},
+		"ids are nonzero and ascending": {From: 1 + chain.ActivationDelay, Rule: bft(chain.ValidatorSet{good[1], good[0]})},
+		`engine "paxos" is unknown`:     {From: 1 + chain.ActivationDelay, Rule: chain.Rule{Engine: "paxos", Set: good}},
 	} {
 		l := newLedger(t, 4)
 		s := l.open(smallConfig(vfs.NewMem()))
@@ -76,7 +78,7 @@ func TestRefusedSetChanges(t *testing.T) {
 
 // TestDamagedValidatorSets: a record that cannot be is reported by readers, one that headers contradict by Check.
 func TestDamagedValidatorSets(t *testing.T) {
-	other, err := rlp.EncodeToBytes(chain.ValidatorSet{{ID: 9, PublicKey: []byte{9}, Address: common.Address{9}}})
+	other, err := rlp.EncodeToBytes(&chain.Rule{Engine: chain.Solo, Set: chain.ValidatorSet{{ID: 9, PublicKey: []byte{9}, Address: common.Address{9}}}})
 	require.NoError(t, err)
 	for name, damage := range map[string]func(*pebble.Batch) error{
 		"missing": func(b *pebble.Batch) error { return b.Delete(heightKey(tableSets, 0), nil) },

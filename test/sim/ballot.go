@@ -176,14 +176,14 @@ func (w *world) idOf(p chain.Peer) chain.ValidatorID {
 
 // learn notes the numbers of a set that a member will be ruled by.
 func (w *world) learn(st *store.Store, height uint64) {
-	set, err := st.ValidatorsAt(height)
+	rule, err := st.RuleAt(height)
 	if err != nil {
 		w.fail("validators of height %d: %v", height, err)
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, v := range set {
+	for _, v := range rule.Set {
 		w.ids[chain.Peer(v.PublicKey)] = v.ID
 	}
 }

@@ -316,12 +316,12 @@ func (c *checker) certificates(m *member, st *store.Store) {
 			missing++
 			continue
 		}
-		set, err := st.ValidatorsAt(h)
+		rule, err := st.RuleAt(h)
 		if err != nil {
 			c.w.fail("member %d: validators of %d: %v", m.index, h, err)
 			return
 		}
-		if err := cert.Verify(c.w.suite, genesis, set, c.w.genesis.Consensus.Engine.Quorum(len(set))); err != nil {
+		if err := cert.Verify(c.w.suite, genesis, rule.Set, rule.Quorum()); err != nil {
 			c.w.fail("member %d: certificate %d: %v", m.index, h, err)
 		}
 		if said := c.headers[h]; said.hash != cert.Header {

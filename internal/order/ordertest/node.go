@@ -170,7 +170,7 @@ func (n *node) offer(txs chain.Txs) {
 // sets are the validator sets as the node knows them: that of a height is settled by the block chain.ActivationDelay before it.
 type sets struct{ n *node }
 
-func (s sets) At(ctx context.Context, height uint64) (chain.ValidatorSet, error) {
+func (s sets) At(ctx context.Context, height uint64) (*chain.Rule, error) {
 	for s.n.done()+chain.ActivationDelay < height {
 		select {
 		case <-ctx.Done():
@@ -178,7 +178,7 @@ func (s sets) At(ctx context.Context, height uint64) (chain.ValidatorSet, error)
 		case <-time.After(time.Millisecond):
 		}
 	}
-	return s.n.c.setAt(height), nil
+	return &chain.Rule{Engine: s.n.c.genesis.Consensus.Engine, Set: s.n.c.setAt(height)}, nil
 }
 
 // watched checks what the driver would forgive: after a cancellation Run returns nil.

@@ -126,8 +126,8 @@ func (f *fake) seal(txs chain.Txs, excluded ...chain.Exclusion) *chain.Executed 
 	}
 	parentHash, err := chain.HeaderHash(f.suite, parent.Header)
 	require.NoError(f.t, err)
-	extra := chain.Extra{Millis: 5, Parent: parentHash, Decision: decision.Hash(f.suite), Validators: f.setAt(height).Hash(f.suite),
-		Next: f.setAt(height + 1).Hash(f.suite)}
+	extra := chain.Extra{Millis: 5, Parent: parentHash, Decision: decision.Hash(f.suite), Validators: f.ruleAt(height).Hash(f.suite),
+		Next: f.ruleAt(height + 1).Hash(f.suite)}
 	receipts := make(types.Receipts, len(txs))
 	gas := uint64(0)
 	for i := range txs {
@@ -227,15 +227,20 @@ func (f *fake) Exclusions(height uint64) ([]chain.Exclusion, error) {
 	return f.at(height).excluded, nil
 }
 
-// setAt is the validator set of a height.
-func (f *fake) setAt(height uint64) chain.ValidatorSet {
-	set := f.genesis.ValidatorSet()
+// ruleOf is one validator's.
+func ruleOf(v chain.Validator) chain.Rule {
+	return chain.Rule{Engine: chain.Solo, Set: chain.ValidatorSet{v}}
+}
+
+// ruleAt is who attests a height.
+func (f *fake) ruleAt(height uint64) *chain.Rule {
+	rule := f.genesis.Rule()
 	for _, c := range f.changes {
 		if c.From <= height {
-			set = c.Set
+			rule = &c.Rule
 		}
 	}
-	return set
+	return rule
 }
 
 func (f *fake) SetChanges(from uint64, limit int) (out []chain.SetChange, err error) {

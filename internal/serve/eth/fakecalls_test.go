@@ -137,8 +137,7 @@ func (f *fake) Finalized() uint64 {
 	return f.finalized
 }
 
-func (f *fake) Validators(uint64) (chain.ValidatorSet, error) { return f.genesis.ValidatorSet(), nil }
-func (f *fake) Quorum(n int) int                              { return n }
+func (f *fake) Rule(uint64) (*chain.Rule, error) { return f.genesis.Rule(), nil }
 func (f *fake) Status() NodeStatus {
 	h := f.Head().Number.Uint64()
 	return NodeStatus{Version: "jialing/v0-test/linux-amd64/go1.26", Executed: h, Durable: h, Coinbase: common.HexToAddress("0x11"), Peers: 3, Engine: json.RawMessage(`{"leader":1}`)}

@@ -20,12 +20,14 @@ const setChangesPage = 64
 // Handover is one change of the validator set with what proves it: the header of the last block that the former set attested, which names the
 // new set by its hash, and the former set's certificate of that header. The order of its fields is part of the form.
 type Handover struct {
-	// From is the first height that Validators attest, one above Header's.
+	// From is the first height that the new rule is for, one above Header's.
 	From hexutil.Uint64 `json:"from"`
 	// Header is RLP.
 	Header      hexutil.Bytes    `json:"header"`
 	Certificate ProofCertificate `json:"certificate"`
-	Validators  []validatorJSON  `json:"validators"`
+	// Engine and Validators are the new rule.
+	Engine     chain.EngineKind `json:"engine"`
+	Validators []validatorJSON  `json:"validators"`
 }
 
 // errNoHandover is a change whose proof this node lacks: a later certificate made that block final here, or the node began with a later state.
@@ -112,7 +114,7 @@ func (a *API) setsOf(height uint64) (own, next crypto.Hash, err error) {
 
 // handover proves a change; nil for one that is none: a ledger that began with a snapshot records the set that ruled then.
 func (a *API) handover(c *chain.SetChange) (*Handover, error) {
-	if own, _, err := a.setsOf(c.From - 1); err != nil || own == c.Set.Hash(a.suite) {
+	if own, _, err := a.setsOf(c.From - 1); err != nil || own == c.Rule.Hash(a.suite) {
 		return nil, err
 	}
 	header, _, err := a.header(c.From - 1)
@@ -126,7 +128,8 @@ func (a *API) handover(c *chain.SetChange) (*Handover, error) {
 	if certificate == nil {
 		return nil, fmt.Errorf("%w (block %d)", errNoHandover, c.From-1)
 	}
-	return &Handover{From: hexutil.Uint64(c.From), Header: headerRLP(header), Certificate: certificateJSON(certificate), Validators: validatorList(c.Set)}, nil
+	return &Handover{From: hexutil.Uint64(c.From), Header: headerRLP(header), Certificate: certificateJSON(certificate), Engine: c.Engine,
+		Validators: validatorList(c.Set)}, nil
 }
 
 func validatorList(set chain.ValidatorSet) []validatorJSON {

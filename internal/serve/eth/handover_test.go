@@ -15,9 +15,9 @@ import (
 func changedAt(t *testing.T, n int, heights ...uint64) *node {
 	f := newFake(t)
 	node := newNode(t, f, nil)
-	f.changes = []chain.SetChange{{Set: f.genesis.ValidatorSet()}}
+	f.changes = []chain.SetChange{{Rule: *f.genesis.Rule()}}
 	for _, h := range heights {
-		f.changes = append(f.changes, chain.SetChange{From: h, Set: chain.ValidatorSet{{ID: chain.ValidatorID(h), PublicKey: []byte{byte(h)}}}})
+		f.changes = append(f.changes, chain.SetChange{From: h, Rule: ruleOf(chain.Validator{ID: chain.ValidatorID(h), PublicKey: []byte{byte(h)}})})
 	}
 	for range n {
 		node.publish(nil)
@@ -100,7 +100,7 @@ func TestProofsCarryTheChangesBeforeThem(t *testing.T) {
 	require.Len(t, p.Handovers, 3, "what comes later is no part")
 	n.changes = n.changes[:4]
 	for h := range uint64(MaxProofHandovers) {
-		n.changes = append(n.changes, chain.SetChange{From: 4, Set: chain.ValidatorSet{{ID: chain.ValidatorID(h + 1)}}})
+		n.changes = append(n.changes, chain.SetChange{From: 4, Rule: ruleOf(chain.Validator{ID: chain.ValidatorID(h + 1)})})
 	}
 	_, err = n.api.receiptProof(context.Background(), 4, 0)
 	require.ErrorContains(t, err, "more than 1024 times")
@@ -110,7 +110,7 @@ func TestProofsCarryTheChangesBeforeThem(t *testing.T) {
 func TestNodesThatBeganWithASnapshot(t *testing.T) {
 	n := changedAt(t, 6)
 	n.publish(n.kinds()[:1])
-	n.changes = []chain.SetChange{{From: 5, Set: n.genesis.ValidatorSet()}}
+	n.changes = []chain.SetChange{{From: 5, Rule: *n.genesis.Rule()}}
 	none, err := n.setChanges(t, 0)
 	require.NoError(t, err)
 	require.Empty(t, none, "it is no change")
@@ -120,7 +120,7 @@ func TestNodesThatBeganWithASnapshot(t *testing.T) {
 
 	n = changedAt(t, 6, 3, 7)
 	n.publish(n.kinds()[:1])
-	n.changes = append([]chain.SetChange{{From: 5, Set: n.changes[1].Set}}, n.changes[2])
+	n.changes = append([]chain.SetChange{{From: 5, Rule: n.changes[1].Rule}}, n.changes[2])
 	later, err := n.setChanges(t, 0)
 	require.NoError(t, err)
 	require.Len(t, later, 1, "of use to who trusts the set before it")

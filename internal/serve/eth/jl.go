@@ -178,9 +178,10 @@ func (s *jlService) GetReceiptProof(ctx context.Context, hash common.Hash) (*Rec
 
 // validatorsJSON is jl_getValidators.
 type validatorsJSON struct {
-	Hash       crypto.Hash     `json:"hash"`
-	Quorum     hexutil.Uint64  `json:"quorum"`
-	Validators []validatorJSON `json:"validators"`
+	Hash       crypto.Hash      `json:"hash"`
+	Engine     chain.EngineKind `json:"engine"`
+	Quorum     hexutil.Uint64   `json:"quorum"`
+	Validators []validatorJSON  `json:"validators"`
 }
 
 type validatorJSON struct {
@@ -195,9 +196,9 @@ func (s *jlService) GetValidators(n rpc.BlockNumber) (*validatorsJSON, error) {
 	if !ok {
 		return nil, nil
 	}
-	set, err := s.a.node.Validators(height)
+	rule, err := s.a.node.Rule(height)
 	if err != nil {
 		return nil, fmt.Errorf("read validators of block %d: %w", height, err)
 	}
-	return &validatorsJSON{Hash: set.Hash(s.a.suite), Quorum: hexutil.Uint64(s.a.node.Quorum(len(set))), Validators: validatorList(set)}, nil
+	return &validatorsJSON{Hash: rule.Hash(s.a.suite), Engine: rule.Engine, Quorum: hexutil.Uint64(rule.Quorum()), Validators: validatorList(rule.Set)}, nil
 }

@@ -75,9 +75,8 @@ type Calls interface {
 type Node interface {
 	// Finalized is the last attested height.
 	Finalized() uint64
-	// Validators is the set that attests the block of that height, Quorum how many of n have to.
-	Validators(height uint64) (chain.ValidatorSet, error)
-	Quorum(n int) int
+	// Rule says who attests the block of that height, and how many of them have to.
+	Rule(height uint64) (*chain.Rule, error)
 	Status() NodeStatus
 	// Details and Peers are for people and tools; they may cost a system call.
 	Details() NodeDetails

@@ -165,7 +165,7 @@ type diskJSON struct {
 func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 	st, d := s.a.node.Status(), s.a.node.Details()
 	head := s.a.ledger.Head()
-	set, err := s.a.node.Validators(head.Number.Uint64() + 1)
+	rule, err := s.a.node.Rule(head.Number.Uint64() + 1)
 	if err != nil {
 		return nil, err
 	}
@@ -173,9 +173,9 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 	pending, queued := s.a.pool.Status()
 	out := &nodeStatusJSON{
 		Version: st.Version, Chain: s.a.genesis.Name, ChainID: s.a.genesis.ChainID, Genesis: d.Genesis,
-		Suite: s.a.suite.Name(), Channel: s.a.suite.Channel().Protocol(), Engine: string(s.a.genesis.Consensus.Engine),
-		PublicKey: d.PublicKey, Validator: known(d.Validator), Name: name(d.PublicKey), Quorum: s.a.node.Quorum(len(set)),
-		Validators: make([]memberJSON, len(set)),
+		Suite: s.a.suite.Name(), Channel: s.a.suite.Channel().Protocol(), Engine: string(rule.Engine),
+		PublicKey: d.PublicKey, Validator: known(d.Validator), Name: name(d.PublicKey), Quorum: rule.Quorum(),
+		Validators: make([]memberJSON, len(rule.Set)),
 		Ordered:    d.Ordered, Executed: st.Executed, Durable: st.Durable, Finalized: s.a.node.Finalized(), LastBlockAt: blockMillis(head),
 		Leader: known(d.Leader), View: d.View, LeaderChanges: d.LeaderChanges,
 		Peers: st.Peers, Pool: poolJSON{pending, queued, d.PoolMax}, Disk: diskJSON{d.DiskFree, d.DiskReserve},
@@ -184,7 +184,7 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 	out.Conflicts, out.Evidence, out.Unsigned = notNull(d.Conflicts), notNull(d.Evidence), notNull(d.Unsigned)
 	out.Certificate, out.Encryption = certificateView(d.Certificate), d.Encryption
 	out.Access, out.AuditHead = accessView(d.Access), auditView(d.AuditSeq, d.AuditHead)
-	for i, v := range set {
+	for i, v := range rule.Set {
 		out.Validators[i] = memberJSON{v.ID, name(v.PublicKey), v.PublicKey, v.Address}
 		if v.ID == d.Leader {
 			out.LeaderName = out.Validators[i].Name

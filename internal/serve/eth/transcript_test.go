@@ -31,7 +31,7 @@ func newTranscriptNode(t *testing.T) (n *node, names *strings.Replacer) {
 		c.MaxLogRange, c.MaxLogResults, c.MaxLogTerms, c.MaxStorageKeys = 3, 3, 4, 2
 		c.MaxTraceBytes = 1024
 	})
-	f.changes = []chain.SetChange{{Set: f.genesis.ValidatorSet()}, {From: 3, Set: chain.ValidatorSet{{ID: 2, PublicKey: []byte{1, 2}, Address: testToken}}}}
+	f.changes = []chain.SetChange{{Rule: *f.genesis.Rule()}, {From: 3, Rule: ruleOf(chain.Validator{ID: 2, PublicKey: []byte{1, 2}, Address: testToken})}}
 	n.publish(f.kinds(), chain.Exclusion{Tx: common.HexToHash("0xee"), Reason: "nonce too low: next nonce 7, tx nonce 3"})
 	n.publish(nil)
 	pooled := f.kinds()[2]
