@@ -21,6 +21,8 @@ type API struct {
 	calls   Calls
 	node    Node
 	admin   Admin
+	// miner is nil where blocks are not found by work.
+	miner Miner
 
 	recent  *recent
 	pending *pendingWindow
@@ -36,7 +38,7 @@ func New(cfg Config, s Sources, now func() time.Time) (*API, error) {
 		return nil, err
 	}
 	return &API{
-		cfg: cfg, genesis: s.Genesis, suite: s.Suite, ledger: s.Ledger, states: s.States, pool: s.Pool, calls: s.Calls, node: s.Node, admin: s.Admin,
+		cfg: cfg, genesis: s.Genesis, suite: s.Suite, ledger: s.Ledger, states: s.States, pool: s.Pool, calls: s.Calls, node: s.Node, admin: s.Admin, miner: s.Miner,
 		recent:   newRecent(cfg.RecentBlocks, cfg.RecentTxs, s.Ledger.Head().Number.Uint64()),
 		pending:  newPendingWindow(cfg.PendingWindow),
 		filters:  newFilters(cfg.MaxFilters, cfg.FilterLifetime, now),
@@ -48,7 +50,7 @@ func New(cfg Config, s Sources, now func() time.Time) (*API, error) {
 func (a *API) Services() map[string][]any {
 	return map[string][]any{
 		"eth": {
-			&chainService{a}, &blockService{a}, &txService{a}, &stateService{a}, &callService{a}, &simulateService{a}, &feeService{a}, &logService{a},
+			&chainService{a}, &blockService{a}, &txService{a}, &stateService{a}, &callService{a}, &simulateService{a}, &feeService{a}, &logService{a}, &mineService{a},
 		},
 		"net":    {&netService{a}},
 		"web3":   {&web3Service{a}},

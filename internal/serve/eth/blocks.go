@@ -28,14 +28,8 @@ func (s *chainService) Syncing() bool { return false }
 // Accounts is eth_accounts: nodes hold no accounts' keys.
 func (s *chainService) Accounts() []common.Address { return []common.Address{} }
 
-// Coinbase is eth_coinbase: this validator's address.
+// Coinbase is eth_coinbase: the account of this validator or miner.
 func (s *chainService) Coinbase() common.Address { return s.a.node.Status().Coinbase }
-
-// Mining is eth_mining: no node does proof of work for a client to see.
-func (s *chainService) Mining() bool { return false }
-
-// Hashrate is eth_hashrate.
-func (s *chainService) Hashrate() hexutil.Uint64 { return 0 }
 
 // blockService has the methods about blocks. A block that does not exist is null.
 type blockService struct{ a *API }

@@ -31,8 +31,8 @@ var methods = map[serve.Role][]string{
 		"jl_status", "jl_nodeStatus", "jl_peers", "jl_genesis", "jl_getDecision", "jl_getCertificate", "jl_getValidators", "jl_getSetChanges", "jl_getExclusion",
 		"jl_getReceiptProof",
 	},
-	serve.Submit: {"eth_sendRawTransaction", "eth_sendRawTransactionSync"},
-	serve.Admin:  {"jl_reloadAccess", "jl_rekey"},
+	serve.Submit: {"eth_sendRawTransaction", "eth_sendRawTransactionSync", "eth_getWork", "eth_submitWork"},
+	serve.Admin:  {"jl_reloadAccess", "jl_rekey", "jl_setMining"},
 	serve.Debug: {
 		"debug_traceTransaction", "debug_traceCall", "debug_traceBlockByNumber", "debug_traceBlockByHash",
 		"debug_getRawHeader", "debug_getRawBlock", "debug_getRawTransaction", "debug_getRawReceipts",

@@ -89,7 +89,7 @@ type NodeStatus struct {
 	Version string
 	// Executed is the last executed height, Durable the last written one.
 	Executed, Durable uint64
-	// Coinbase is this validator's address; zero on a node that does not validate.
+	// Coinbase is this validator's or miner's account; zero on a node that is neither.
 	Coinbase common.Address
 	Peers    int
 	// Engine is the consensus engine's own status as JSON; nil for none.
@@ -108,4 +108,6 @@ type Sources struct {
 	Calls   Calls
 	Node    Node
 	Admin   Admin
+	// Miner is nil where blocks are not found by work.
+	Miner Miner
 }

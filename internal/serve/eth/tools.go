@@ -134,6 +134,8 @@ type nodeStatusJSON struct {
 	Evidence  []string `json:"evidence"`
 	// Unsigned are the validators whose signature the next block to be certified still lacks.
 	Unsigned []chain.ValidatorID `json:"unsigned"`
+	// Work is there on a chain of work.
+	Work *workStatusJSON `json:"work,omitempty"`
 	// Certificate is there on chains whose organisations certify nodes.
 	Certificate *identityJSON `json:"certificate,omitempty"`
 	// Encryption is there where the ledger is encrypted.
@@ -183,6 +185,7 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 	}
 	out.Conflicts, out.Evidence, out.Unsigned = notNull(d.Conflicts), notNull(d.Evidence), notNull(d.Unsigned)
 	out.Certificate, out.Encryption = certificateView(d.Certificate), d.Encryption
+	out.Work = workView(s.a.genesis.Consensus.Work, s.a.miner)
 	out.Access, out.AuditHead = accessView(d.Access), auditView(d.AuditSeq, d.AuditHead)
 	for i, v := range rule.Set {
 		out.Validators[i] = memberJSON{v.ID, name(v.PublicKey), v.PublicKey, v.Address}
