@@ -26,10 +26,11 @@ const wanted = {
   "internal/govern/contract/Organisations.sol": ["Organisations"],
   "internal/govern/contract/Evidence.sol": [], // a library that Staking holds
   "internal/govern/contract/EvidenceView.sol": ["EvidenceView"],
+  "internal/govern/contract/Staking.sol": ["Staking"],
 };
 
 // Contracts that the genesis holds: nobody deploys them, so their artifact has the code that runs as well.
-const inGenesis = ["Validators", "Organisations"];
+const inGenesis = ["Validators", "Organisations", "Staking"];
 
 const settings = {
   optimizer: { enabled: true, runs: 200 },

@@ -10,7 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 )
 
-// Address is where the contract Validators is on every chain with engine "bft": above Ethereum's precompiles (which end at 0x0100), where no key
+// Address is where the contract Validators is on every chain with a networked engine: above Ethereum's precompiles (which end at 0x0100), where no key
 // and no deployment leads.
 var Address = common.HexToAddress("0x0000000000000000000000000000000000001001")
 

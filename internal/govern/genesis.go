@@ -11,7 +11,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 )
 
-// Account is the contract with g's founding validators, as a genesis with engine "bft" must hold it in alloc under Address.
+// Account is the contract with g's founding validators, as a genesis with a networked engine must hold it in alloc under Address.
 func Account(g *chain.Genesis) chain.GenesisAccount {
 	w := make(writer)
 	w.number(number(slotMembers), uint64(len(g.Validators)))
@@ -30,6 +30,9 @@ func Account(g *chain.Genesis) chain.GenesisAccount {
 		w[mapped(crypto.Keccak256Hash(v.PublicKey), slotIDOfKey)] = id
 		last = max(last, v.ID)
 	}
+	if g.Consensus.Engine == chain.PoS {
+		w.number(number(slotElectedByStake), 1)
+	}
 	var change common.Hash // changedAt is 0
 	lastID := number(uint64(last))
 	copy(change[16:24], lastID[24:])
@@ -37,8 +40,9 @@ func Account(g *chain.Genesis) chain.GenesisAccount {
 	return chain.GenesisAccount{Nonce: 1, Code: bytes.Clone(Code()), Storage: w}
 }
 
-// Check refuses a genesis with engine "bft" whose alloc does not hold exactly Account(g) under Address, or whose validators the contract could
-// not have: its errors wrap chain.ErrGenesis and name the field. With another engine there is nothing to check.
+// Check refuses a genesis with a networked engine whose alloc does not hold exactly Account(g) under Address and StakeAccount(g), where it has
+// StakeParams, under chain.StakingAddress, or whose validators the contracts could not have: its errors wrap chain.ErrGenesis and name the field. With
+// another engine there is nothing to check.
 func Check(g *chain.Genesis) error {
 	if !g.Consensus.Engine.Networked() {
 		return nil
@@ -61,7 +65,7 @@ func Check(g *chain.Genesis) error {
 	want := Account(g)
 	switch {
 	case !ok:
-		return bad(field, "is missing: engine \"bft\" keeps its validators in this contract")
+		return bad(field, "is missing: engine %q keeps its validators in this contract", g.Consensus.Engine)
 	case !bytes.Equal(have.Code, want.Code):
 		return bad(field+".code", "is not this version's validators contract")
 	case have.Nonce != want.Nonce || have.Balance != nil:
@@ -69,5 +73,5 @@ func Check(g *chain.Genesis) error {
 	case !maps.Equal(have.Storage, want.Storage):
 		return bad(field+".storage", "does not hold exactly the founding validators")
 	}
-	return nil
+	return checkStake(g)
 }

@@ -61,7 +61,7 @@ func TestCheck(t *testing.T) {
 func TestGoldenContract(t *testing.T) {
 	storage, err := json.Marshal(govern.Account(founding(5)).Storage)
 	require.NoError(t, err)
-	require.Equal(t, "0x7f88fc1dda723e2fc89a455638a5a926cb5de87f80c5dde765798296ad854816", crypto.Keccak256Hash(govern.Code()).Hex())
+	require.Equal(t, "0x848bc8fbeeefe85926f0c25a8107a402d1e8aaa07b46de7125b5d3476d0d93a2", crypto.Keccak256Hash(govern.Code()).Hex())
 	require.Equal(t, "0x1c75d344fc729cfc040b63e90116cc25125d409a82284876d00cd3b15e218b02", crypto.Keccak256Hash(storage).Hex())
 }
 

@@ -17,14 +17,16 @@ import (
 
 // The contract's storage, as Solidity lays out its variables. Mappings are keyed by keccak(key ‖ slot), arrays begin at keccak(slot).
 const (
-	slotMembers       = 0 // the array's length
-	slotChange        = 1 // changedAt(8) in the low bytes, lastId(8) above
-	slotPosition      = 3
-	slotIDOfAccount   = 4
-	slotIDOfKey       = 5
-	slotsPerMember    = 4 // id(8) in the low bytes with account(20) above; name; endpoint; public key
-	bytesPerSlot      = 32
-	longestShortBytes = 31 // what fits into the slot with its length
+	slotMembers     = 0 // the array's length
+	slotChange      = 1 // changedAt(8) in the low bytes, lastId(8) above
+	slotPosition    = 3
+	slotIDOfAccount = 4
+	slotIDOfKey     = 5
+	// slotElectedByStake is 1 while stake rules: founding data of engine "pos".
+	slotElectedByStake = 8
+	slotsPerMember     = 4 // id(8) in the low bytes with account(20) above; name; endpoint; public key
+	bytesPerSlot       = 32
+	longestShortBytes  = 31 // what fits into the slot with its length
 )
 
 // Member is a validator as the contract has it.

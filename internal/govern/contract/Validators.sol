@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+/// @dev What this contract asks the contract Staking, which a genesis with stake puts at 0x0000000000000000000000000000000000001003.
+interface IStaking {
+    function idOfKey(bytes calldata publicKey) external view returns (uint64 id);
+}
+
 /// @title The validators of the chain
-/// @notice Holds who orders and attests blocks, and lets the validators change that by their votes. The genesis puts it at
-/// 0x0000000000000000000000000000000000001001 with the founding set; every node reads it there. What a block changes here rules
-/// from `ACTIVATION_DELAY` blocks later on.
+/// @notice Holds who orders and attests blocks, and lets the validators change that by their votes; under the rule of stake the contract
+/// Staking changes it instead. The genesis puts it at 0x0000000000000000000000000000000000001001 with the founding set; every node reads it
+/// there. What a block changes here rules from `ACTIVATION_DELAY` blocks later on.
 /// @dev Nodes read `members` and `changedAt` straight from storage: their slots, and the order and types of Member's fields, are part
 /// of the protocol (internal/govern/layout.go). A proposal passes when the votes of present validators reach `quorum`. Ids are never
-/// given twice, so the vote of a validator that left never counts again.
+/// given twice, so the vote of a validator that left never counts again: one that stakes has its id from here for ever, and
+/// what was open when stake began to rule is void.
 contract Validators {
     /// @notice What a proposal does: add a validator, remove one, or change the proposer's own entry.
     enum Kind {
@@ -47,6 +53,9 @@ contract Validators {
         bytes publicKey;
         uint64[] voters; // those who left included
     }
+
+    address private constant STAKING = address(0x1003);
+    address private constant ENGINES = address(0x1004);
 
     /// @notice After how many blocks a change takes effect.
     uint64 public constant ACTIVATION_DELAY = 64;
@@ -89,6 +98,9 @@ contract Validators {
         uint64 indexed proposal, uint64 indexed id, bytes publicKey, address account, string name, string endpoint, uint64 from
     );
 
+    /// @notice Stake rules: no vote changes who is a validator.
+    error ElectedByStake();
+    error NotTheContract(address caller);
     error NotAValidator(address account);
     error NotTheProposer(uint64 proposal, uint64 proposer);
     error NoSuchProposal(uint64 proposal);
@@ -105,13 +117,16 @@ contract Validators {
     Member[] private members; // slot 0; in no order
     /// @notice The last block that changed a validator; 0 for none.
     uint64 public changedAt; // slot 1: written by every change and by nothing else, so that nodes look no further
-    uint64 private lastId; // slot 1
+    uint64 private lastId; // slot 1; whoever registers stake gets the next one
     uint256 private lastProposal; // slot 2
     mapping(uint64 id => uint256) private position; // slot 3: index in members + 1
     mapping(address account => uint64) private idOfAccount; // slot 4
     mapping(bytes32 keyHash => uint64) private idOfKey; // slot 5
     mapping(uint64 id => uint64[]) private openOf; // the proposals of a present validator, MAX_OPEN at most
-    mapping(uint64 proposal => Proposal) private proposals;
+    mapping(uint64 proposal => Proposal) private proposals; // slot 7
+    /// @notice Whether stake elects the validators.
+    bool public electedByStake; // slot 8
+    uint256 private voided; // the last proposal that is void because stake has ruled since
 
     /// @notice Proposes another validator, and votes for that.
     function proposeAdd(bytes calldata publicKey, address account, string calldata name, string calldata endpoint)
@@ -167,6 +182,62 @@ contract Validators {
         emit Withdrawn(proposal);
     }
 
+    /// @notice Lets stake elect the validators from now on, or their votes again. For the contract that decides on engines; it comes when the
+    /// decision falls, for what is written here takes effect after the same delay as another engine does.
+    function setElectedByStake(bool elected) external {
+        if (msg.sender != ENGINES) revert NotTheContract(msg.sender);
+        electedByStake = elected;
+        voided = lastProposal;
+    }
+
+    /// @notice Gives an id to who registers stake. For the contract Staking.
+    function enrol() external returns (uint64 id) {
+        if (msg.sender != STAKING) revert NotTheContract(msg.sender);
+        return ++lastId;
+    }
+
+    /// @notice Makes these the validators, at the end of a block. For the contract Staking, which has seen to it that they have different ids, keys and
+    /// accounts. What is the same already is not written.
+    function seat(Member[] calldata seats) external {
+        if (msg.sender != STAKING) revert NotTheContract(msg.sender);
+        if (seats.length < MIN_MEMBERS || seats.length > MAX_MEMBERS) revert Hindered(seats.length < MIN_MEMBERS ? Hindrance.TooFew : Hindrance.TooMany);
+        bool[] memory stays = new bool[](members.length);
+        bool[] memory same = new bool[](seats.length);
+        // First go all former keys and accounts, which may be another's from now on.
+        for (uint256 i = 0; i < seats.length; ++i) {
+            uint256 index = position[seats[i].id];
+            if (index == 0) continue;
+            stays[index - 1] = true;
+            Member memory m = members[index - 1];
+            same[i] = keccak256(abi.encode(m)) == keccak256(abi.encode(seats[i]));
+            if (!same[i]) _forget(m);
+        }
+        bool changed = false;
+        for (uint256 i = stays.length; i > 0; --i) {
+            if (stays[i - 1]) continue;
+            _drop(i - 1);
+            changed = true;
+        }
+        for (uint256 i = 0; i < seats.length; ++i) {
+            if (same[i]) continue;
+            _put(seats[i]);
+            changed = true;
+        }
+        if (changed) changedAt = uint64(block.number);
+    }
+
+    /// @notice The validators' ids, in no order.
+    function memberIds() external view returns (uint64[] memory ids) {
+        ids = new uint64[](members.length);
+        for (uint256 i = 0; i < ids.length; ++i) ids[i] = members[i].id;
+    }
+
+    /// @notice The validator that has that key and that account; 0 where none has both.
+    function memberOf(bytes calldata publicKey, address account) external view returns (uint64 id) {
+        id = idOfKey[keccak256(publicKey)];
+        if (idOfAccount[account] != id) id = 0;
+    }
+
     /// @notice The validators as the last block left them, by ascending id. Who rules now may differ for ACTIVATION_DELAY blocks.
     function validators() external view returns (Member[] memory all) {
         all = members;
@@ -190,7 +261,7 @@ contract Validators {
         for (uint256 i = 0; i < members.length; ++i) {
             uint64[] storage own = openOf[members[i].id];
             for (uint256 j = 0; j < own.length; ++j) {
-                if (block.number <= proposals[own[j]].expires) found[n++] = own[j];
+                if (_votable(own[j])) found[n++] = own[j];
             }
         }
         open = new uint64[](n);
@@ -213,13 +284,18 @@ contract Validators {
     }
 
     function _caller() private view returns (uint64 id) {
+        if (electedByStake) revert ElectedByStake();
         id = idOfAccount[msg.sender];
         if (id == 0) revert NotAValidator(msg.sender);
     }
 
+    function _votable(uint64 proposal) private view returns (bool) {
+        return proposal > voided && block.number <= proposals[proposal].expires;
+    }
+
     function _open(uint64 proposal) private view returns (Proposal storage p) {
         p = proposals[proposal];
-        if (p.expires == 0) revert NoSuchProposal(proposal);
+        if (p.expires == 0 || proposal <= voided) revert NoSuchProposal(proposal);
         if (block.number > p.expires) revert Expired(proposal, p.expires);
     }
 
@@ -295,37 +371,55 @@ contract Validators {
             _remove(p.target);
             emit Removed(proposal, p.target, from);
         } else if (p.kind == Kind.Add) {
-            uint64 id = ++lastId;
-            members.push(Member(id, p.account, p.name, p.endpoint, p.publicKey));
-            position[id] = members.length;
-            idOfAccount[p.account] = id;
-            idOfKey[keccak256(p.publicKey)] = id;
+            uint64 id = _idFor(p.publicKey);
+            _put(Member(id, p.account, p.name, p.endpoint, p.publicKey));
             emit Added(proposal, id, p.publicKey, p.account, p.name, p.endpoint, from);
         } else {
-            Member storage m = members[position[p.target] - 1];
-            delete idOfAccount[m.account];
-            delete idOfKey[keccak256(m.publicKey)];
-            m.account = p.account;
-            m.name = p.name;
-            m.endpoint = p.endpoint;
-            m.publicKey = p.publicKey;
-            idOfAccount[p.account] = p.target;
-            idOfKey[keccak256(p.publicKey)] = p.target;
+            _forget(members[position[p.target] - 1]);
+            _put(Member(p.target, p.account, p.name, p.endpoint, p.publicKey));
             emit Changed(proposal, p.target, p.publicKey, p.account, p.name, p.endpoint, from);
         }
     }
 
+    /// @dev The id of who joins: the one that it has by its stake, or the next.
+    function _idFor(bytes memory publicKey) private returns (uint64 id) {
+        if (STAKING.code.length != 0) id = IStaking(STAKING).idOfKey(publicKey);
+        if (id == 0 || position[id] != 0) id = ++lastId;
+    }
+
+    /// @dev Writes a validator's entry, a new one or another for who is there and whose key and account are forgotten.
+    function _put(Member memory m) private {
+        uint256 index = position[m.id];
+        if (index == 0) {
+            members.push(m);
+            position[m.id] = members.length;
+        } else {
+            members[index - 1] = m;
+        }
+        idOfAccount[m.account] = m.id;
+        idOfKey[keccak256(m.publicKey)] = m.id;
+    }
+
+    function _forget(Member memory m) private {
+        delete idOfAccount[m.account];
+        delete idOfKey[keccak256(m.publicKey)];
+    }
+
     function _remove(uint64 id) private {
-        uint256 index = position[id] - 1;
-        delete idOfAccount[members[index].account];
-        delete idOfKey[keccak256(members[index].publicKey)];
-        delete position[id];
+        _drop(position[id] - 1);
         uint64[] storage own = openOf[id];
         for (uint256 i = 0; i < own.length; ++i) {
             delete proposals[own[i]];
             emit Lapsed(own[i]);
         }
         delete openOf[id];
+    }
+
+    /// @dev Its proposals stay: where votes decide, `_remove` lapses them; where stake does, they are void.
+    function _drop(uint256 index) private {
+        Member memory m = members[index];
+        _forget(m);
+        delete position[m.id];
         uint256 last = members.length - 1;
         if (index != last) {
             members[index] = members[last];
@@ -346,12 +440,12 @@ contract Validators {
         delete proposals[proposal];
     }
 
-    /// @dev Forgets the proposer's proposals that have expired.
+    /// @dev Forgets the proposer's proposals that have expired or are void.
     function _lapse(uint64 proposer) private {
         uint64[] storage own = openOf[proposer];
         for (uint256 i = own.length; i > 0; --i) {
             uint64 proposal = own[i - 1];
-            if (block.number <= proposals[proposal].expires) continue;
+            if (_votable(proposal)) continue;
             _close(proposal, proposer);
             emit Lapsed(proposal);
         }
