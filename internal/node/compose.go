@@ -35,7 +35,7 @@ func (n *Node) compose(st *store.Store) (*pipeline, *serve.Server, error) {
 		return nil, nil, err
 	}
 	if p.serve, err = eth.New(n.cfg.RPC, eth.Sources{Genesis: n.genesis, Suite: n.suite, Ledger: st, States: st,
-		Pool: gatedPool{servePool{p.pool}, n.Problem}, Calls: p.execute, Node: serveNode{n, p}, Admin: administration{n}}, n.now); err != nil {
+		Pool: gatedPool{servePool{p.pool}, n.Problem}, Calls: p.execute, Node: serveNode{n, p}, Admin: administration{n}, Teaching: n.lessons(p)}, n.now); err != nil {
 		return nil, nil, err
 	}
 	if n.opts.Headless {
@@ -53,7 +53,7 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 	if err != nil {
 		return nil, fmt.Errorf("read block 0: %w", err)
 	}
-	p := &pipeline{suite: n.suite, key: n.key, store: st, head: st.Head(), members: newMembers(n.peer(), n.genesis.Consensus.Engine), log: n.log}
+	p := &pipeline{suite: n.suite, key: n.key, store: st, head: st.Head(), members: newMembers(n.peer(), n.genesis.Consensus.Engine), teaching: n.teaching, log: n.log}
 	if p.genesisHash, err = chain.HeaderHash(n.suite, g0); err != nil {
 		return nil, err
 	}
@@ -83,11 +83,15 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 	if p.network, err = n.newNetwork(p.genesisHash, registry); err != nil {
 		return nil, err
 	}
+	p.network = n.teaching.wrap(p.network, p.falsehoods(n.teaching))
 	if p.story, err = newStory(n.log, n.now, registry); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	if err := n.newOrder(p); err != nil {
 		return nil, err
+	}
+	if p.kinds, err = newKindCounter(p.engine, registry); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	if err := n.newAttest(p); err != nil {
 		return nil, err

@@ -53,6 +53,8 @@ type Config struct {
 	CatchUp catchup.Config `toml:"catchup"`
 	// Mine is what the node does on a chain of work.
 	Mine MineConfig `toml:"mine"`
+	// Teaching is for lessons; off on every other node.
+	Teaching TeachingConfig `toml:"teaching"`
 	// Identity is what the node shows of itself.
 	Identity IdentityConfig `toml:"identity"`
 	// Key is where the node's signing key is.

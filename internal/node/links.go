@@ -18,6 +18,7 @@ func (p *pipeline) link() {
 	n := p.network
 	n.Handle(p.orderProtocol(), func(from chain.Peer, msg []byte) {
 		if id := p.members.speaker(from); id != 0 && (p.admission == nil || p.admission.heard(from)) {
+			p.kinds.count(msg, "in", 1)
 			p.engine.Handle(id, msg)
 		}
 	})
@@ -66,12 +67,15 @@ type orderLinks struct{ p *pipeline }
 
 func (l orderLinks) Send(to order.PeerID, msg []byte) {
 	if peer, ok := l.p.members.peer(to); ok {
+		l.p.kinds.count(msg, "out", 1)
 		l.p.network.Send(peer, protocolOrder.Name, msg)
 	}
 }
 
 func (l orderLinks) Broadcast(msg []byte) {
-	for _, peer := range l.p.members.listeners() {
+	peers := l.p.members.listeners()
+	l.p.kinds.count(msg, "out", len(peers))
+	for _, peer := range peers {
 		l.p.network.Send(peer, protocolOrder.Name, msg)
 	}
 }

@@ -39,6 +39,8 @@ type Node struct {
 	addrs   [2]string // HTTP, WebSocket
 	running *pipeline
 	server  *serve.Server
+	// teaching is nil for a node that gives no lessons.
+	teaching *teaching
 	// audit is nil for a node that keeps no log. Run sets it before anything else runs.
 	audit *audit.Log
 }
@@ -82,6 +84,9 @@ func New(cfg Config, version string, log *slog.Logger, opts Options) (*Node, err
 		if err := errors.Join(govern.Check(g), checkOrganisations(g, n.suite)); err != nil {
 			return nil, err
 		}
+	}
+	if n.teaching, err = newTeaching(cfg.Teaching, g, n.suite, n.key, log); err != nil {
+		return nil, err
 	}
 	n.started = n.now()
 	return n, nil

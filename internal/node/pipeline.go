@@ -37,6 +37,7 @@ type pipeline struct {
 	serve       *eth.API
 	sets        *govern.Tracker
 	stages      *stageMetrics
+	kinds       *kindCounter
 	story       *story
 	log         *slog.Logger
 
@@ -51,6 +52,9 @@ type pipeline struct {
 
 	// rekey is nil on a node whose ledger is in plain text.
 	rekey *rekeyer
+
+	// teaching is nil on a node that gives no lessons.
+	teaching *teaching
 
 	// executed is the last executed height; the store's head is the last durable one.
 	executed atomic.Uint64
@@ -67,7 +71,7 @@ func (p *pipeline) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	executed := make(chan *chain.Executed, executedBlocks)
 	g.Go(func() error { return named("pool", p.pool.Run(ctx)) })
-	g.Go(func() error { return named("order", p.order.Run(ctx, p.engine, p.executed.Load())) })
+	g.Go(func() error { return named("order", p.order.Run(ctx, p.teaching.around(p.engine), p.executed.Load())) })
 	g.Go(func() error { return p.runExecute(ctx, executed) })
 	g.Go(func() error { return p.runStore(ctx, executed) })
 	g.Go(func() error { return named("attest", p.attest.Run(ctx)) })

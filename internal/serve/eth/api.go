@@ -21,6 +21,8 @@ type API struct {
 	calls   Calls
 	node    Node
 	admin   Admin
+	// teaching is nil on a node that gives no lessons.
+	teaching Teaching
 	// miner is nil where blocks are not found by work.
 	miner Miner
 
@@ -38,7 +40,7 @@ func New(cfg Config, s Sources, now func() time.Time) (*API, error) {
 		return nil, err
 	}
 	return &API{
-		cfg: cfg, genesis: s.Genesis, suite: s.Suite, ledger: s.Ledger, states: s.States, pool: s.Pool, calls: s.Calls, node: s.Node, admin: s.Admin, miner: s.Miner,
+		cfg: cfg, genesis: s.Genesis, suite: s.Suite, ledger: s.Ledger, states: s.States, pool: s.Pool, calls: s.Calls, node: s.Node, admin: s.Admin, teaching: s.Teaching, miner: s.Miner,
 		recent:   newRecent(cfg.RecentBlocks, cfg.RecentTxs, s.Ledger.Head().Number.Uint64()),
 		pending:  newPendingWindow(cfg.PendingWindow),
 		filters:  newFilters(cfg.MaxFilters, cfg.FilterLifetime, now),
@@ -56,7 +58,7 @@ func (a *API) Services() map[string][]any {
 		"web3":   {&web3Service{a}},
 		"txpool": {&txpoolService{a}},
 		"debug":  {&rawService{a}, &traceService{a}},
-		"jl":     {&jlService{a}, &adminService{a}},
+		"jl":     {&jlService{a}, &adminService{a}, &teachService{a}},
 	}
 }
 

@@ -36,6 +36,7 @@ var methods = map[serve.Role][]string{
 	serve.Debug: {
 		"debug_traceTransaction", "debug_traceCall", "debug_traceBlockByNumber", "debug_traceBlockByHash",
 		"debug_getRawHeader", "debug_getRawBlock", "debug_getRawTransaction", "debug_getRawReceipts",
+		"jl_isolate", "jl_misbehave",
 	},
 }
 

@@ -108,6 +108,8 @@ type Sources struct {
 	Calls   Calls
 	Node    Node
 	Admin   Admin
+	// Teaching is nil on a node that gives no lessons.
+	Teaching Teaching
 	// Miner is nil where blocks are not found by work.
 	Miner Miner
 }

@@ -41,6 +41,8 @@ type NodeDetails struct {
 	Started, Now time.Time
 	// Certificate is nil on a chain that lets everybody in.
 	Certificate *CertificateStatus
+	// Teaching is nil on a node that gives no lessons.
+	Teaching *TeachingStatus
 	// Encryption is nil where the ledger is in plain text.
 	Encryption *EncryptionStatus
 	// Access is nil without ports. AuditSeq and AuditHead are the newest record of the audit log; 0 without one.
@@ -140,6 +142,8 @@ type nodeStatusJSON struct {
 	Certificate *identityJSON `json:"certificate,omitempty"`
 	// Encryption is there where the ledger is encrypted.
 	Encryption *EncryptionStatus `json:"encryption,omitempty"`
+	// Teaching is there on nodes that give lessons.
+	Teaching *TeachingStatus `json:"teaching,omitempty"`
 	// Access is who may call, AuditHead the newest record of the audit log: its end is missing where the files know less.
 	Access    *accessJSON `json:"access,omitempty"`
 	AuditHead *auditJSON  `json:"auditHead,omitempty"`
@@ -185,6 +189,7 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 	}
 	out.Conflicts, out.Evidence, out.Unsigned = notNull(d.Conflicts), notNull(d.Evidence), notNull(d.Unsigned)
 	out.Certificate, out.Encryption = certificateView(d.Certificate), d.Encryption
+	out.Teaching = d.Teaching
 	out.Work = workView(s.a.genesis.Consensus.Work, s.a.miner)
 	out.Access, out.AuditHead = accessView(d.Access), auditView(d.AuditSeq, d.AuditHead)
 	for i, v := range rule.Set {
