@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +22,7 @@ func wrong(en, zh string) verdict { return verdict{false, en, zh} }
 type answerCheck func(ctx context.Context, s school, answer string) (verdict, error)
 
 // questionChecks are the questions without options, by lab and question.
-var questionChecks = map[int]map[int]answerCheck{1: blockChecks}
+var questionChecks = map[int]map[int]answerCheck{1: blockChecks, 2: crashChecks}
 
 // leastHashDigits of a hash are enough to tell that somebody has looked at it.
 const leastHashDigits = 8
@@ -43,13 +42,6 @@ func wholeNumber(answer string) (uint64, bool) {
 
 // notANumber is the verdict on what is none.
 var notANumber = wrong("answer with a number", "请用一个数字作答")
-
-// nameList reads an answer that is a list of names, sorted and each once.
-func nameList(answer string) []string {
-	names := strings.FieldsFunc(strings.ToLower(answer), func(r rune) bool { return strings.ContainsRune(" ,;、，；\t", r) })
-	slices.Sort(names)
-	return slices.Compact(names)
-}
 
 // aNumber is a check whose answer is a number that follows from the platform's rules.
 func aNumber(want func() int, whyEN, whyZH string) answerCheck {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -21,13 +22,14 @@ type school interface {
 	where() string
 	// nodes are what those nodes say of themselves that run; errNobodyRuns when none does.
 	nodes(ctx context.Context) ([]*nodeStatus, error)
-	head(ctx context.Context) (uint64, error)
 	header(ctx context.Context, height uint64) (*types.Header, error)
 	// proposer is the name of the validator that proposed a block, "" for blocks that nobody signs.
 	proposer(ctx context.Context, height uint64) (string, error)
 	// signatures are how many the certificates of a block carry, one for each running node that keeps one.
 	signatures(ctx context.Context, height uint64) ([]int, error)
 	nonce(ctx context.Context, account common.Address) (uint64, error)
+	// run is the newest run of the demo in the folder on the lab's engine in which that was done to the nodes.
+	run(fault string) (*lessonRun, error)
 	// trust is what verifies the chain's proofs, from the genesis in the folder: the nodes may be down.
 	trust() (*client.Trust, error)
 }
@@ -37,6 +39,8 @@ var (
 	errNobodyRuns = errors.New("no node of the lab's network answers")
 	// errOtherEngine is a network of another lab.
 	errOtherEngine = errors.New("this is not the lab's network")
+	// errNoLesson is a folder where the demo's part of the lab was not run.
+	errNoLesson = errors.New("the lab's demo was not run here")
 )
 
 // liveNetwork is the network in a folder, or the one node behind a URL.
@@ -144,14 +148,6 @@ func (n *liveNetwork) connect(ctx context.Context, url string) (*client.Client, 
 	return c, nil
 }
 
-func (n *liveNetwork) head(ctx context.Context) (uint64, error) {
-	_, s, err := n.ahead(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return s.Durable, nil
-}
-
 func (n *liveNetwork) header(ctx context.Context, height uint64) (*types.Header, error) {
 	conn, _, err := n.ahead(ctx)
 	if err != nil {
@@ -214,4 +210,17 @@ func (n *liveNetwork) nonce(ctx context.Context, account common.Address) (uint64
 		return 0, err
 	}
 	return conn.Nonce(ctx, account)
+}
+
+func (n *liveNetwork) run(fault string) (*lessonRun, error) {
+	l, err := readLesson(n.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range slices.Backward(l.Runs) {
+		if string(r.Engine) == n.lab.Engine && slices.ContainsFunc(r.Faults, func(f lessonFault) bool { return f.Action == fault }) {
+			return &r, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %s has no run on %s with a %q in it", errNoLesson, filepath.Join(n.dir, lessonFile), n.lab.Engine, fault)
 }

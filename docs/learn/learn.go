@@ -73,6 +73,7 @@ type entry struct {
 
 var entries = []entry{
 	{"1-block", "solo", 25},
+	{"2-crashes", "raft", 35},
 }
 
 // Count is how many labs there are; they are numbered from 1.

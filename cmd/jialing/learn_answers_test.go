@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/big"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jialing-chain/jialing/client"
+	"github.com/jialing-chain/jialing/docs/learn"
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// fakeSchool is a network of four that a test makes up.
+type fakeSchool struct {
+	headers   map[uint64]*types.Header
+	proposers map[uint64]string
+	signed    []int
+	nonces    uint64
+	status    []*nodeStatus
+	runs      []lessonRun
+	// down is why no node answers.
+	down error
+}
+
+func (f *fakeSchool) where() string { return "lab" }
+
+func (f *fakeSchool) nodes(context.Context) ([]*nodeStatus, error) { return f.status, f.down }
+
+func (f *fakeSchool) header(_ context.Context, height uint64) (*types.Header, error) {
+	return f.headers[height], f.down
+}
+
+func (f *fakeSchool) proposer(_ context.Context, height uint64) (string, error) {
+	return f.proposers[height], f.down
+}
+
+func (f *fakeSchool) signatures(context.Context, uint64) ([]int, error) { return f.signed, f.down }
+
+func (f *fakeSchool) nonce(context.Context, common.Address) (uint64, error) { return f.nonces, f.down }
+
+func (f *fakeSchool) run(fault string) (*lessonRun, error) {
+	for i := range f.runs {
+		return &f.runs[i], nil
+	}
+	return nil, errNoLesson
+}
+
+func (f *fakeSchool) trust() (*client.Trust, error) { return nil, errors.New("no genesis") }
+
+func madeUpSchool() *fakeSchool {
+	leader := chain.ValidatorID(3)
+	members := []member{{ID: 1, Name: "node1"}, {ID: 2, Name: "node2"}, {ID: 3, Name: "node3"}, {ID: 4, Name: "node4"}}
+	status := &nodeStatus{View: 7, Leader: &leader, LeaderName: "node3", Validators: members, Quorum: 3}
+	f := &fakeSchool{headers: map[uint64]*types.Header{}, proposers: map[uint64]string{3: "node2"}, signed: []int{3, 4}, nonces: 3, status: []*nodeStatus{status}}
+	parent := common.Hash{}
+	for h := range uint64(4) {
+		f.headers[h] = &types.Header{Number: new(big.Int).SetUint64(h), ParentHash: parent}
+		parent = f.headers[h].Hash()
+	}
+	f.runs = []lessonRun{{Engine: chain.Raft, Faults: []lessonFault{{Action: faultKill, Nodes: []string{"node1"}, Pause: 536.944},
+		{Action: faultRestart, Nodes: []string{"node1"}, Pause: 12}}}}
+	return f
+}
+
+// TestAnswers: what is right and what is wrong on the network that is made up.
+func TestAnswers(t *testing.T) {
+	s := madeUpSchool()
+	parent := s.headers[2].ParentHash.Hex()
+	for _, tc := range []struct {
+		lab, question int
+		right, wrong  []string
+	}{
+		{1, 1, []string{parent, parent[2:], parent[:10], parent[2:10] + "…", "0x" + common.HexToHash(parent).Hex()[2:]},
+			[]string{"", "0x", parent[:9], s.headers[2].Hash().Hex(), s.headers[1].ParentHash.Hex(), parent + "00", "block 1"}},
+		{1, 3, []string{"3", " 3 "}, []string{"2", "4", "three", "-3", "3.0"}},
+		{1, 6, []string{"3", "4"}, []string{"0", "1", "5", "all"}},
+		{2, 1, []string{"4"}, []string{"3", "5", "7", "four"}},
+		{2, 2, []string{"2"}, []string{"3", "1"}},
+		{2, 3, []string{"7"}, []string{"6", "8", ""}},
+		{2, 4, []string{"537", "536", "537 ms", "537ms"}, []string{"12", "535", "539", "half a second"}},
+	} {
+		check := questionChecks[tc.lab][tc.question]
+		require.NotNil(t, check, "lab %d, question %d", tc.lab, tc.question)
+		for want, answers := range map[bool][]string{true: tc.right, false: tc.wrong} {
+			for _, a := range answers {
+				v, err := check(t.Context(), s, a)
+				require.NoError(t, err, "lab %d, question %d: %q", tc.lab, tc.question, a)
+				require.Equal(t, want, v.right, "lab %d, question %d: %q: %s", tc.lab, tc.question, a, v.en)
+				require.NotEmpty(t, v.en)
+				require.NotEmpty(t, v.zh)
+			}
+		}
+	}
+}
+
+// TestAnswersOfOtherNetworks: the same answer is wrong where the network is another.
+func TestAnswersOfOtherNetworks(t *testing.T) {
+	s := madeUpSchool()
+	answer := s.headers[2].ParentHash.Hex()
+	s.headers[2] = &types.Header{Number: big.NewInt(2), ParentHash: common.Hash{1}}
+	v, err := checkParentHash(t.Context(), s, answer)
+	require.NoError(t, err)
+	require.False(t, v.right)
+	s.nonces = 0
+	v, err = checkNextNonce(t.Context(), s, "0")
+	require.NoError(t, err)
+	require.False(t, v.right, "nothing was sent: the lab was not done")
+}
+
+// TestWhatCannotBeChecked is neither right nor wrong, and no try.
+func TestWhatCannotBeChecked(t *testing.T) {
+	s := &fakeSchool{down: errNobodyRuns}
+	e := newExam(t, 2, s)
+	for _, q := range e.lab.Questions {
+		row := e.judge(t.Context(), &q, "4")
+		switch {
+		case len(q.Options) > 0:
+			require.Equal(t, answerWrong, row.State, "question %d", q.Number)
+		case q.Number == 3 || q.Number == 4:
+			require.Equal(t, answerUnchecked, row.State, "question %d", q.Number)
+			require.NotNil(t, row.Why)
+			require.Nil(t, e.kept.Labs[2].Questions[q.Number])
+		}
+	}
+}
+
+func newExam(t *testing.T, n int, s school) *exam {
+	lab, err := learn.Read(n, learn.English)
+	require.NoError(t, err)
+	choices, err := learn.Choices(n)
+	require.NoError(t, err)
+	kept, err := readProgress(filepath.Join(t.TempDir(), "none"))
+	require.NoError(t, err)
+	return &exam{cli: &cli{}, lab: lab, lang: learn.English, choices: choices, school: s, kept: kept}
+}
+
+// TestChoices: of every question to choose from, one letter is right, however it is written, and all others are wrong.
+func TestChoices(t *testing.T) {
+	for n := 1; n <= learn.Count(); n++ {
+		e := newExam(t, n, madeUpSchool())
+		for _, q := range e.lab.Questions {
+			if len(q.Options) == 0 {
+				continue
+			}
+			rights := 0
+			for _, o := range q.Options {
+				for _, answer := range []string{o.Letter, " (" + string(o.Letter[0]-'a'+'A') + ") "} {
+					if e.judge(t.Context(), &q, answer).State == answerRight {
+						rights++
+					}
+				}
+			}
+			require.Equal(t, 2, rights, "lab %d, question %d", n, q.Number)
+			for _, answer := range []string{"", "z", "ab", "a b", "1"} {
+				require.Equal(t, answerWrong, e.judge(t.Context(), &q, answer).State, "lab %d, question %d: %q", n, q.Number, answer)
+			}
+		}
+	}
+}
+
+func TestProgress(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "deep", "learn.json")
+	p, err := readProgress(path)
+	require.NoError(t, err)
+	at := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
+	p.note(2, 1, false, at)
+	p.note(2, 1, true, at.Add(time.Hour))
+	p.note(2, 1, false, at.Add(2*time.Hour))
+	p.note(2, 3, false, at)
+	p.note(2, 9, true, at)
+	require.NoError(t, p.write(path))
+	p, err = readProgress(path)
+	require.NoError(t, err)
+	require.Equal(t, 1, p.solved(2, 6), "question 9 is none of the lab's any more; who was right once has solved it")
+	require.Equal(t, 3, p.Labs[2].Questions[1].Tries)
+	require.Equal(t, at.Add(time.Hour), *p.Labs[2].Questions[1].SolvedAt)
+	require.Zero(t, p.solved(1, 6))
+	for _, bad := range []string{"", "[]", `{"format": 2}`, `{"labs": {"x": {}}}`} {
+		require.NoError(t, os.WriteFile(path, []byte(bad), 0o600))
+		_, err = readProgress(path)
+		require.Error(t, err, "%q", bad)
+	}
+	for _, odd := range []string{`{"format": 1}`, `{"format": 1, "labs": {"1": null}}`, `{"format": 1, "labs": {"1": {"questions": {"1": null}}}}`} {
+		require.NoError(t, os.WriteFile(path, []byte(odd), 0o600))
+		p, err = readProgress(path)
+		require.NoError(t, err, "%q", odd)
+		p.note(1, 1, true, at)
+		require.Equal(t, 1, p.solved(1, 1))
+	}
+}

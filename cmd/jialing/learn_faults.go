@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+)
+
+// crashChecks are lab 2's.
+var crashChecks = map[int]answerCheck{
+	1: aNumber(func() int { return chain.Raft.Quorum(7) }, "raft wants a majority: more than half of 7", "raft 要求过半数：7 的一半以上"),
+	2: aNumber(func() int { return chain.Raft.Away(6) }, "a majority of 6 is 4, so 6 bear no more than 5 do: odd numbers are the better bargain",
+		"6 的过半数是 4，所以 6 个并不比 5 个更能容错：奇数更划算"),
+	3: checkTerm, 4: checkPauseAfterKill,
+}
+
+// checkTerm: in which term or view is the network now?
+func checkTerm(ctx context.Context, s school, answer string) (verdict, error) {
+	n, ok := wholeNumber(answer)
+	if !ok {
+		return notANumber, nil
+	}
+	all, err := s.nodes(ctx)
+	if err != nil {
+		return verdict{}, err
+	}
+	for _, one := range all {
+		if one.View == n {
+			return right(fmt.Sprintf("it counts the leaders, and %s leads now. A node that comes back with an older number is not listened to", one.leader()),
+				fmt.Sprintf("它给历任主节点编号，现在是 %s。带着旧编号回来的节点，谁也不听它的", one.leader())), nil
+		}
+	}
+	return wrong("ask a node that runs: the line that names the leader in \"jialing status --once\" has it", "问一个在运行的节点：jialing status --once 中主节点那一行就有"), nil
+}
+
+// checkPauseAfterKill: how many milliseconds was the longest pause after the kill?
+func checkPauseAfterKill(_ context.Context, s school, answer string) (verdict, error) {
+	return checkPause(s, faultKill, answer)
+}
+
+// checkPause compares with what the demo measured after a fault of that kind. Its table rounds.
+func checkPause(s school, fault, answer string) (verdict, error) {
+	n, ok := wholeNumber(strings.TrimSuffix(strings.ToLower(strings.TrimSpace(answer)), "ms"))
+	if !ok {
+		return notANumber, nil
+	}
+	r, err := s.run(fault)
+	if err != nil {
+		return verdict{}, err
+	}
+	for _, f := range r.Faults {
+		if f.Action == fault && math.Abs(f.Pause-float64(n)) <= 1 {
+			return right(fmt.Sprintf("%s was it; every figure is your machine's own", f.what()), fmt.Sprintf("对应的是 %s；数字因机器而异", f.what())), nil
+		}
+	}
+	return wrong(fmt.Sprintf("look at the end of the demo's table, in the line that begins with %q", fault), fmt.Sprintf("看演示最后的表格中以 %q 开头的那一行", fault)), nil
+}
