@@ -89,17 +89,20 @@ func (n *Network) hear(r rumour) {
 	if n.targets[string(r.peer)] != nil || n.running == nil || n.leaving.Load() {
 		return
 	}
-	rumours := 0
+	rumours, neighbours, network := 0, 0, neighbourhood(r.address)
 	for _, t := range n.targets {
 		if t.tries > 0 {
 			rumours++
+			if network != "" && t.network == network {
+				neighbours++
+			}
 		}
 	}
-	if rumours >= maxRumours {
+	if rumours >= maxRumours || neighbours >= maxNeighbours {
 		return
 	}
 	n.book.rumoured(r)
-	n.start(string(r.peer), &target{key: r.peer, tries: rumourTries})
+	n.start(string(r.peer), &target{key: r.peer, tries: rumourTries, network: network})
 }
 
 // forget gives up a target of discovery.

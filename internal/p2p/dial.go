@@ -26,8 +26,10 @@ type target struct {
 	address string // only of targets without key; the others' are the book's
 	// tries bounds the failures in a row after which a target of discovery is given up; 0 for all others.
 	tries int
-	kick  chan struct{} // holds one token when something has changed
-	stop  context.CancelFunc
+	// network is the neighbourhood of a target of discovery.
+	network string
+	kick    chan struct{} // holds one token when something has changed
+	stop    context.CancelFunc
 }
 
 func (t *target) nudge() {

@@ -5,14 +5,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 )
 
-// Discovery is a question to a random peer now and then: whom do you know? What comes back is a rumour. A connection to the address that proves the key
-// makes it a peer, some failures make it forgotten.
+// Discovery is a question now and then: whom do you know near this place? Every node has a place, the suite's hash of its key, and nearness is the exclusive
+// or of two places, as in Kademlia (near.go). By turns a node asks about its own place and about one drawn at random, and asks those of its peers that are
+// nearest to it, so that answers lead on to who is nearer still. What comes back is a rumour. A connection to the address that proves the key makes it a
+// peer, some failures make it forgotten.
 
 const (
 	// maxTold bounds one answer. maxKey fits the encodings of any suite's keys.
@@ -21,12 +22,16 @@ const (
 	// discoverPause is the time between questions, discoverWanted the number of strangers with which a node is content.
 	discoverPause  = 15 * time.Second
 	discoverWanted = 16
+	// discoverAsked is how many peers are asked about one place: one that lies does not decide who is met.
+	discoverAsked = 3
 	// maxRumours bounds the targets that came from discovery, rumourTries the attempts on each.
 	maxRumours  = 64
 	rumourTries = 3
+	// maxNeighbours bounds the rumours of one network (/24, or /48 of IPv6), loopback apart: addresses there are cheap to have by the hundred.
+	maxNeighbours = 8
 )
 
-var peersMethod = Method{Name: "peers", Priority: 100, MaxRequest: 0, MaxResponse: maxTold * (maxKey + maxEndpoint + 4), Parallel: 1, Timeout: 10 * time.Second}
+var peersMethod = Method{Name: "peers", Priority: 100, MaxRequest: placeSize, MaxResponse: maxTold * (maxKey + maxEndpoint + 4), Parallel: 1, Timeout: 10 * time.Second}
 
 // rumour is a peer as another one tells it.
 type rumour struct {
@@ -63,14 +68,28 @@ func decodeRumours(b []byte) (out []rumour, err error) {
 	return out, nil
 }
 
-// tellPeers answers with connected peers that say where they can be reached.
-func (n *Network) tellPeers(_ context.Context, from chain.Peer, _ []byte) ([]byte, error) {
+// tellPeers answers with connected peers that say where they can be reached: those nearest to the place asked about, or any where none is named.
+func (n *Network) tellPeers(_ context.Context, from chain.Peer, request []byte) ([]byte, error) {
 	if !n.cfg.Discovery {
 		return nil, errors.New("discovery is off here")
 	}
-	var out []rumour
+	var known []chain.Peer
 	for p := range n.book.conns() { // in random order
-		if addresses := n.book.addresses(p); p != from && len(addresses) > 0 && len(out) < maxTold {
+		if p != from && len(n.book.addresses(p)) > 0 {
+			known = append(known, p)
+		}
+	}
+	switch len(request) {
+	case 0: // of an earlier version
+	case placeSize:
+		n.nearestFirst(known, place(request))
+	default:
+		n.Report(from, Misbehaviour, "asks for peers near no place")
+		return nil, fmt.Errorf("a place has %d bytes, this has %d", placeSize, len(request))
+	}
+	var out []rumour
+	for _, p := range known[:min(len(known), maxTold)] {
+		if addresses := n.book.addresses(p); len(addresses) > 0 {
 			out = append(out, rumour{p, addresses[len(addresses)-1]})
 		}
 	}
@@ -81,7 +100,7 @@ func (n *Network) tellPeers(_ context.Context, from chain.Peer, _ []byte) ([]byt
 func (n *Network) discover(ctx context.Context) {
 	timer := time.NewTimer(jitter(n.cfg.ReconnectMin))
 	defer timer.Stop()
-	for {
+	for turn := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -97,19 +116,31 @@ func (n *Network) discover(ctx context.Context) {
 		if strangers >= min(discoverWanted, n.cfg.MaxPeers) {
 			continue
 		}
-		who := conns[rand.N(len(conns))]
-		answer, err := n.Request(ctx, who, peersMethod.Name, nil)
-		if err != nil {
-			n.log.Debug("peer tells of no peers", "peer", who.Short(), "err", err)
-			continue
+		about := n.placeOf(n.self)
+		if turn%2 == 1 {
+			about = randomPlace()
 		}
-		rumours, err := decodeRumours(answer)
-		if err != nil {
-			n.Report(who, Misbehaviour, err.Error())
-			continue
+		turn++
+		n.nearestFirst(conns, about)
+		for _, who := range conns[:min(len(conns), discoverAsked)] {
+			n.askAround(ctx, who, about)
 		}
-		for _, r := range rumours {
-			n.hear(r)
-		}
+	}
+}
+
+// askAround asks one peer about a place.
+func (n *Network) askAround(ctx context.Context, who chain.Peer, about place) {
+	answer, err := n.Request(ctx, who, peersMethod.Name, about[:])
+	if err != nil {
+		n.log.Debug("peer tells of no peers", "peer", who.Short(), "err", err)
+		return
+	}
+	rumours, err := decodeRumours(answer)
+	if err != nil {
+		n.Report(who, Misbehaviour, err.Error())
+		return
+	}
+	for _, r := range rumours {
+		n.hear(r)
 	}
 }

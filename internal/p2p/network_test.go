@@ -1,6 +1,8 @@
 package p2p
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -282,4 +284,65 @@ func testDiscovery(t *testing.T) {
 	eventually(t, "the shy one", func() bool { return a.net.book.connected(shy.id()) != nil }) // it can be found, and tells nothing
 	_, err = a.net.Request(t.Context(), shy.id(), peersMethod.Name, nil)
 	require.ErrorContains(t, err, "discovery is off")
+}
+
+// TestDiscoveryOfMany: nodes that begin with one or two others each, along a line, all find enough of each other, whoever began where.
+func TestDiscoveryOfMany(t *testing.T) {
+	const count, wanted = 14, 8
+	var nodes []*node
+	for i := range count {
+		var peers []string
+		if i > 0 {
+			peers = append(peers, nodes[i-1].net.Address())
+		}
+		nodes = append(nodes, start(t, options{config: func(c *Config) { c.Discovery, c.Peers = true, peers }, setup: func(n *Network) { n.asks = 20 * time.Millisecond }}))
+	}
+	for _, n := range nodes {
+		eventually(t, "a node has found many", func() bool { return len(n.net.Connected()) >= wanted })
+	}
+	// Who is asked about a place tells the nearest that it knows, of all but who asks.
+	asks, knows := nodes[0], nodes[1]
+	if asks.net.book.connected(knows.id()) == nil {
+		t.Fatal("the first two are not connected")
+	}
+	about := asks.net.placeOf(nodes[5].id())
+	answer, err := asks.net.Request(t.Context(), knows.id(), peersMethod.Name, about[:])
+	require.NoError(t, err)
+	rumours, err := decodeRumours(answer)
+	require.NoError(t, err)
+	require.NotEmpty(t, rumours)
+	for i, r := range rumours {
+		require.NotEqual(t, asks.id(), r.peer)
+		if i > 0 {
+			x, y := asks.net.placeOf(rumours[i-1].peer).away(about), asks.net.placeOf(r.peer).away(about)
+			require.Negative(t, bytes.Compare(x[:], y[:]))
+		}
+	}
+	_, err = asks.net.Request(t.Context(), knows.id(), peersMethod.Name, []byte("no place"))
+	require.ErrorContains(t, err, "a place has 32 bytes")
+	eventually(t, "a malformed question counts", func() bool { return knows.info(asks.id()).Score < 0 })
+}
+
+// TestRumoursOfOneNetwork: a peer that tells of a hundred nodes in one network does not fill the room for all others.
+func TestRumoursOfOneNetwork(t *testing.T) {
+	n := start(t, options{})
+	count := func() (out int) {
+		n.net.mu.Lock()
+		defer n.net.mu.Unlock()
+		for _, t := range n.net.targets {
+			if t.tries > 0 {
+				out++
+			}
+		}
+		return out
+	}
+	for i := range 100 {
+		n.net.hear(rumour{peerWith(newKey(t)), fmt.Sprintf("192.0.2.%d:1", i+1)})
+	}
+	require.Equal(t, maxNeighbours, count())
+	n.net.hear(rumour{peerWith(newKey(t)), "198.51.100.1:1"})
+	n.net.hear(rumour{peerWith(newKey(t)), "[2001:db8::1]:1"})
+	require.Equal(t, maxNeighbours+2, count())
+	require.Equal(t, neighbourhood("[2001:db8::1]:1"), neighbourhood("[2001:db8:0:ffff::1]:2"))
+	require.Empty(t, neighbourhood("127.0.0.1:1"))
 }
