@@ -24,7 +24,9 @@ func (t *teaching) around(e order.Engine) order.Engine {
 }
 
 // Run implements order.Engine.
-func (l liar) Run(ctx context.Context, h order.Host) error { return l.Engine.Run(ctx, liarsHost{h, l.t}) }
+func (l liar) Run(ctx context.Context, h order.Host) error {
+	return l.Engine.Run(ctx, liarsHost{h, l.t})
+}
 
 // liarsHost is the engine's host, whose proposals may be lies.
 type liarsHost struct {
