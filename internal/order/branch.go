@@ -17,15 +17,17 @@ import (
 // is safe for concurrent use.
 type Branches interface {
 	Host
-	// BuildOn proposes, for the account, what follows parent (nil at height 1), which need not be delivered; hash is the parent's. Its transactions are none of
-	// those of the blocks named by branch, which HoldBlock has accepted. It waits for nothing. Its time is not before atLeast.
-	BuildOn(parent *chain.Decision, hash crypto.Hash, branch []crypto.Hash, coinbase common.Address, atLeast uint64) (*Proposal, chain.Txs, error)
+	// BuildOn proposes a block of that height for the account on a parent that need not be delivered. Its transactions are none of those of the blocks named by
+	// branch, which HoldBlock has accepted. It waits for nothing. Its time is not before atLeast, in milliseconds.
+	BuildOn(height uint64, parent crypto.Hash, branch []crypto.Hash, coinbase common.Address, atLeast uint64) (*Proposal, chain.Txs)
 	// HoldBlock checks p's transactions against the genesis' bounds and keeps them under p's hash, across a crash too from the engine's next entry in its
 	// journal on, until p's height is delivered or DropBlock. Where txs is nil it waits for them, bounded, and asks from first. The error wraps ErrProposal when
 	// they break a bound, and ErrMissing when they are not to be had now.
 	HoldBlock(ctx context.Context, from PeerID, p *Proposal, hash crypto.Hash, txs chain.Txs) error
 	// DropBlock lets go of what HoldBlock has kept.
 	DropBlock(height uint64, hash crypto.Hash) error
+	// LastDelivered is the last delivered decision, nil before the first.
+	LastDelivered() *chain.Decision
 	// Delivered is the decision at a delivered height, DeliveredProof its proof alone.
 	Delivered(height uint64) (*chain.Decision, error)
 	DeliveredProof(height uint64) ([]byte, error)
@@ -132,12 +134,9 @@ func (b *branches) taken(hashes []crypto.Hash) map[place]bool {
 }
 
 // BuildOn implements Branches.
-func (d *Driver) BuildOn(parent *chain.Decision, hash crypto.Hash, branch []crypto.Hash, coinbase common.Address, atLeast uint64) (*Proposal, chain.Txs, error) {
+func (d *Driver) BuildOn(height uint64, parent crypto.Hash, branch []crypto.Hash, coinbase common.Address, atLeast uint64) (*Proposal, chain.Txs) {
 	c := d.node.Genesis.Consensus
-	p := &Proposal{Height: 1, Coinbase: coinbase, TimeMillis: max(d.nowMillis(), atLeast)}
-	if parent != nil {
-		p.Height, p.Parent, p.TimeMillis = parent.Height+1, hash, max(p.TimeMillis, parent.TimeMillis)
-	}
+	p := &Proposal{Height: height, Parent: parent, Coinbase: coinbase, TimeMillis: max(d.nowMillis(), atLeast)}
 	taken := d.branches.taken(branch)
 	txs, missing := d.node.Pool.Bodies(d.node.Pool.BuildBeyond(func(tx *chain.Tx) bool { return taken[place{tx.Sender(), tx.Nonce()}] },
 		c.MaxBlockTxs, c.MaxBlockBytes, d.node.Genesis.GasLimit))
@@ -145,7 +144,7 @@ func (d *Driver) BuildOn(parent *chain.Decision, hash crypto.Hash, branch []cryp
 		txs = slices.DeleteFunc(txs, func(tx *chain.Tx) bool { return tx == nil })
 	}
 	p.Txs = txs.Hashes()
-	return p, txs, nil
+	return p, txs
 }
 
 // HoldBlock implements Branches.
@@ -184,6 +183,14 @@ func (d *Driver) DropBlock(height uint64, hash crypto.Hash) error {
 	d.branches.drop(hash)
 	if err := d.node.Ledger.DropBlock(height, hash); err != nil {
 		return fmt.Errorf("order: %w", err)
+	}
+	return nil
+}
+
+// LastDelivered implements Branches.
+func (d *Driver) LastDelivered() *chain.Decision {
+	if last := d.last.Load(); last != nil {
+		return last.Decision
 	}
 	return nil
 }

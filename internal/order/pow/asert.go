@@ -142,8 +142,8 @@ func expand(bits uint32) (*uint256.Int, bool) {
 	return t, true
 }
 
-// work is how many hashes a header of that target takes on average: 2^256/(target+1).
-func work(target *uint256.Int) *uint256.Int {
+// worth is how many hashes a header of that target takes on average: 2^256/(target+1).
+func worth(target *uint256.Int) *uint256.Int {
 	// 2^256/(t+1) = (2^256−t−1)/(t+1) + 1, and 2^256−t−1 is the complement of t.
 	w := new(uint256.Int).Not(target)
 	w.Div(w, new(uint256.Int).AddUint64(target, 1))
