@@ -113,6 +113,7 @@ type stakeWorld struct {
 	initial *big.Int // the supply at first
 	minted  *big.Int
 	known   map[common.Address]bool
+	sent    uint64 // transactions
 }
 
 func newStakeWorld(t fataler, g *chain.Genesis) *stakeWorld {
@@ -139,6 +140,14 @@ func newStakeWorld(t fataler, g *chain.Genesis) *stakeWorld {
 func (w *stakeWorld) fund(a common.Address, wei *big.Int) {
 	w.known[a] = true
 	w.db.AddBalance(a, uint256.MustFromBig(wei), tracing.BalanceIncreaseGenesisBalance)
+}
+
+// fundOnce gives an account a million ether, which counts as there from the beginning, unless it is one that has it.
+func (w *stakeWorld) fundOnce(n uint64) {
+	if !w.known[account(n)] {
+		w.fund(account(n), ether(1_000_000))
+		w.initial = sum(w.initial, ether(1_000_000))
+	}
 }
 
 func (w *stakeWorld) balance(a common.Address) *big.Int { return w.db.GetBalance(a).ToBig() }
@@ -175,12 +184,15 @@ func (w *stakeWorld) tx(from common.Address, value *big.Int, method string, args
 	if value == nil {
 		w.cfg.Value = new(big.Int)
 	}
-	snapshot, before := w.db.Snapshot(), len(w.db.Logs())
+	w.sent++
+	hash := common.BigToHash(new(big.Int).SetUint64(w.sent))
+	w.db.SetTxContext(hash, 0, 0)
+	snapshot := w.db.Snapshot()
 	out, left, err := runtime.Call(chain.StakingAddress, input, w.cfg)
 	if err != nil {
 		w.db.RevertToSnapshot(snapshot)
 	}
-	w.logs, w.gas = w.db.Logs()[before:], w.cfg.GasLimit-left
+	w.logs, w.gas = w.db.GetLogs(hash, 0, common.Hash{}, 0), w.cfg.GasLimit-left
 	w.db.Finalise(w.rules)
 	return out, err
 }

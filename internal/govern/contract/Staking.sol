@@ -146,7 +146,6 @@ contract Staking {
     error BadName(uint256 length);
     error BadEndpoint(uint256 length);
     error BadCommission(uint256 commission, uint256 most);
-    error BadSignature();
     error TooLittle(uint256 amount, uint256 least);
     error TooMuch(uint256 amount, uint256 most);
     error TooManyCandidates(uint256 leastStake);
@@ -285,7 +284,7 @@ contract Staking {
         bytes memory message = abi.encodePacked("jialing/attend/1", Evidence.chainHash(), id, inEpoch);
         // The node may still hold the former key: it is the seat's until the next election.
         if (!Evidence.signed(v.publicKey, message, signature)) {
-            if (v.formerKey.length == 0 || !Evidence.signed(v.formerKey, message, signature)) revert BadSignature();
+            if (v.formerKey.length == 0 || !Evidence.signed(v.formerKey, message, signature)) revert Evidence.BadSignature(0);
         }
         v.attended[inEpoch % 2] = inEpoch + 1;
         emit Attended(id, inEpoch);
@@ -583,7 +582,7 @@ contract Staking {
         if (publicKey.length != keySize) revert BadPublicKey(publicKey.length);
         bytes32 hash = keccak256(publicKey);
         if (idOfHash[hash] != 0) revert KeyTaken(idOfHash[hash]);
-        if (!Evidence.signed(publicKey, abi.encodePacked("jialing/stake/1", Evidence.chainHash(), msg.sender), signature)) revert BadSignature();
+        if (!Evidence.signed(publicKey, abi.encodePacked("jialing/stake/1", Evidence.chainHash(), msg.sender), signature)) revert Evidence.BadSignature(0);
         idOfHash[hash] = v.id;
         v.publicKey = publicKey;
     }
