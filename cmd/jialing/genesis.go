@@ -37,6 +37,8 @@ type genesisFlags struct {
 	transactions []string
 	dev          bool
 	devAccounts  int
+	// stake is of a chain with engine "pos".
+	stake stakeFlags
 }
 
 // What a new chain has unless flags say otherwise; docs/genesis.md gives the reasons.
@@ -110,13 +112,18 @@ func (f *genesisFlags) genesis(engine chain.EngineKind, founders []chain.Genesis
 		Alloc:        map[common.Address]chain.GenesisAccount{create2Deployer: {Nonce: 1, Code: create2DeployerCode}},
 	}
 	if engine.Networked() {
-		if engine == chain.BFT {
-			g.Consensus.BFT = chain.DefaultBFTParams()
-		} else {
+		if engine == chain.Raft {
 			g.Consensus.Raft = chain.DefaultRaftParams()
+		} else {
+			g.Consensus.BFT = chain.DefaultBFTParams()
 		}
 		g.Consensus.MaxBlockTxs = maxBFTBlockTxs
 		g.Alloc[govern.Address] = govern.Account(g)
+	}
+	if engine == chain.PoS {
+		if err := f.stake.found(g); err != nil {
+			return nil, nil, err
+		}
 	}
 	if engine == chain.PoW {
 		// Who proposes is found by work, and a block comes when it comes, with transactions or without.

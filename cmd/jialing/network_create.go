@@ -64,19 +64,23 @@ exist.`,
 			if cmd.Flags().Changed("hosts") && f.hosts == nil {
 				f.hosts = []string{}
 			}
+			if err := f.forStake(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			return c.createNetwork(&f)
 		},
 	}
 	networkDirFlag(cmd, &f.dir)
 	flags := cmd.Flags()
-	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "bft: less than a third may fail in any way, lies included; raft: less than half may crash, nobody lies; pow: open to whoever works")
-	flags.IntVar(&f.validators, "validators", minValidators, "how many, at least 4 for bft and 3 for raft; the first miners for pow")
+	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "bft: less than a third may fail in any way, lies included; raft: less than half may crash, nobody lies; pos: bft whose seats stake elects; pow: open to whoever works")
+	flags.IntVar(&f.validators, "validators", minValidators, "how many, at least 4 for bft and pos and 3 for raft; the first miners for pow")
 	flags.StringSliceVar(&f.hosts, "hosts", nil, "the hosts that the nodes will run on, one per validator (default: all on this machine's loopback)")
 	flags.IntVar(&f.p2pPort, "p2p-port", defaultP2PPort, "port of a host's first node for the other nodes; the next ones count up")
 	flags.IntVar(&f.httpPort, "http-port", 8545, "port of a host's first node for JSON-RPC (HTTP and WebSocket); the next ones count up")
 	flags.IntVar(&f.wsPort, "ws-port", 0, "port of a host's first node for WebSocket alone; 0 shares the HTTP port")
 	flags.StringSliceVar(&f.accounts, "accounts", nil, "the validators' accounts, one address each, instead of making them")
 	flags.StringVar(&f.validatorBalance, "validator-balance", "", "fund every validator's account, in ether: where gas has a price, voting costs some")
+	f.stake.register(cmd)
 	flags.BoolVar(&f.organisations, "organisations", false, "let nodes in by certificates: one organisation per validator, with its authority in the folder organisations")
 	lightFlag(cmd, &f.light)
 	newNodeKeyFlag(cmd, &f.nodePassFile)

@@ -135,7 +135,7 @@ func oneLine(s string) string {
 
 // mayFail says how many of n validators may fail, and how.
 func mayFail(engine chain.EngineKind, n int) string {
-	if engine == chain.BFT {
+	if engine.Faulty(n) > 0 {
 		return fmt.Sprintf("%d may fail in any way", engine.Faulty(n))
 	}
 	return fmt.Sprintf("%d may be away, none may lie", engine.Away(n))
@@ -151,6 +151,9 @@ func networkReadmeText(g *chain.Genesis, founders []founder) string {
 	} else {
 		fmt.Fprintf(&b, "# %s\n\nChain id %d, %d validators. %d of them decide; %s.\n\n", g.Name, g.ChainID, n,
 			g.Consensus.Engine.Quorum(n), mayFail(g.Consensus.Engine, n))
+	}
+	if text := electionText(g); text != "" {
+		b.WriteString(strings.ToUpper(text[:1]) + text[1:] + ": see \"jialing stake --help\". Who has a seat must show that it is present once in each epoch.\n\n")
 	}
 	b.WriteString("| node | host | other nodes connect to | JSON-RPC, on its own machine | validator's account |\n|---|---|---|---|---|\n")
 	for _, v := range founders {
@@ -203,7 +206,11 @@ func whoDecides(g *chain.Genesis, n int) string {
 		return fmt.Sprintf("miners\t%d to begin with, anybody may join; a block each %s, final when %d confirm it", n,
 			time.Duration(w.BlockMillis)*time.Millisecond, w.Depth)
 	}
-	return fmt.Sprintf("validators\t%d; %d of them decide, %s", n, g.Consensus.Engine.Quorum(n), mayFail(g.Consensus.Engine, n))
+	who := fmt.Sprintf("validators\t%d; %d of them decide, %s", n, g.Consensus.Engine.Quorum(n), mayFail(g.Consensus.Engine, n))
+	if text := electionText(g); text != "" {
+		who += "\nelections\t" + text
+	}
+	return who
 }
 
 // mine makes the node's configuration one of a miner: for the founder's account, and with the other founders as the first peers, as no genesis names them.

@@ -52,12 +52,12 @@ func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 // planNodes gives every node a name, a host and ports. Nodes of one host count their ports up; a host of its own has the first ones.
 func planNodes(engine chain.EngineKind, validators int, hosts []string, p2pPort, httpPort, wsPort int) ([]plannedNode, error) {
 	switch {
-	case engine != chain.BFT && engine != chain.Raft && engine != chain.PoW:
-		return nil, usagef("--consensus %q: use bft, raft or pow", engine)
+	case !engine.Networked() && engine != chain.PoW:
+		return nil, usagef("--consensus %q: use bft, raft, pos or pow", engine)
 	case engine == chain.PoW && validators < 1:
 		return nil, usagef("--validators %d: a chain of work begins with at least one miner", validators)
-	case engine == chain.BFT && validators < minValidators:
-		return nil, usagef("--validators %d: bft needs at least %d, which tolerate one faulty node (n tolerate (n-1)/3)", validators, minValidators)
+	case (engine == chain.BFT || engine == chain.PoS) && validators < minValidators:
+		return nil, usagef("--validators %d: %s needs at least %d, which tolerate one faulty node (n tolerate (n-1)/3)", validators, engine, minValidators)
 	case engine == chain.Raft && validators < minRaftValidators:
 		return nil, usagef("--validators %d: raft needs at least %d, which tolerate one crashed node (n tolerate (n-1)/2)", validators, minRaftValidators)
 	case validators > govern.MaxMembers:

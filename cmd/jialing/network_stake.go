@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/common/math"
+	"github.com/spf13/cobra"
+
+	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/govern"
+)
+
+// stakeFlags are what a new chain of stake is asked about; chain.StakeParams says what they mean.
+type stakeFlags struct {
+	epochBlocks, unbondingEpochs, jailEpochs uint64
+	seats, slash                             int
+	minSelfStake, epochReward                string
+}
+
+// What a new chain of stake has unless flags say otherwise.
+const (
+	// stakeHeartbeat lets epochs pass while nobody sends anything: elections, rewards and the release of stake come with blocks.
+	stakeHeartbeat = 1000
+	// stakeBalance is for the validators' accounts: gas has a price, and who cannot pay for it can neither report its attendance nor stake more.
+	stakeBalance = "100ether"
+)
+
+func (s *stakeFlags) register(cmd *cobra.Command) {
+	p, flags := chain.DefaultStakeParams(), cmd.Flags()
+	flags.Uint64Var(&s.epochBlocks, "epoch-blocks", p.EpochBlocks, "with pos: blocks of an epoch, at least 128")
+	flags.IntVar(&s.seats, "seats", p.Seats, "with pos: how many validators are elected at the most, 4 to 128")
+	flags.StringVar(&s.minSelfStake, "min-self-stake", etherText(p.MinSelfStake), "with pos: what a validator must stake itself; the founders begin with that much")
+	flags.Uint64Var(&s.unbondingEpochs, "unbonding-epochs", p.UnbondingEpochs, "with pos: how long stake that is taken back can still be slashed")
+	flags.StringVar(&s.epochReward, "epoch-reward", etherText(p.RewardPerEpoch), "with pos: what is minted each epoch; 0: only the fees are shared")
+	flags.IntVar(&s.slash, "slash-basis-points", p.SlashBasisPoints, "with pos: which part of the stake behind a validator burns when it contradicts itself, of 10000")
+	flags.Uint64Var(&s.jailEpochs, "jail-epochs", p.JailEpochs, "with pos: how long who was absent stays out of elections")
+}
+
+// words are the flags' names.
+func (s *stakeFlags) words() []string {
+	return []string{"epoch-blocks", "seats", "min-self-stake", "unbonding-epochs", "epoch-reward", "slash-basis-points", "jail-epochs"}
+}
+
+// params are what the flags say; whether they can be is the genesis' to judge.
+func (s *stakeFlags) params() (*chain.StakeParams, error) {
+	self, err := parseAmount(s.minSelfStake, "ether")
+	if err != nil {
+		return nil, err
+	}
+	reward, err := parseAmount(s.epochReward, "ether")
+	if err != nil {
+		return nil, err
+	}
+	p := &chain.StakeParams{EpochBlocks: s.epochBlocks, Seats: s.seats, MinSelfStake: (*math.HexOrDecimal256)(self), UnbondingEpochs: s.unbondingEpochs,
+		SlashBasisPoints: s.slash, JailEpochs: s.jailEpochs}
+	if reward.Sign() > 0 {
+		p.RewardPerEpoch = (*math.HexOrDecimal256)(reward)
+	}
+	return p, nil
+}
+
+// etherText is an amount as a flag has it.
+func etherText(wei *math.HexOrDecimal256) string {
+	whole, rest := new(big.Int).QuoRem((*big.Int)(wei), big.NewInt(1e18), new(big.Int))
+	if rest.Sign() == 0 {
+		return whole.String() + "ether"
+	}
+	return strings.TrimRight(fmt.Sprintf("%s.%018d", whole, rest), "0") + "ether"
+}
+
+// forStake fills what was not said about a chain of stake: its gas has a price that feeds the rewards, its epochs pass, its validators can pay.
+func (f *networkFlags) forStake(said func(flag string) bool) error {
+	if chain.EngineKind(f.consensus) != chain.PoS {
+		if i := slices.IndexFunc(f.stake.words(), said); i >= 0 {
+			return usagef("--%s belongs to --consensus pos", f.stake.words()[i])
+		}
+		return nil
+	}
+	if f.validators > f.stake.seats {
+		return usagef("--validators %d: there are %d seats (--seats)", f.validators, f.stake.seats)
+	}
+	if !said("fees") {
+		f.fees = string(chain.FeesMarket)
+	}
+	if !said("heartbeat-millis") {
+		f.heartbeat = stakeHeartbeat
+	}
+	if !said("validator-balance") && !f.dev {
+		f.validatorBalance = stakeBalance
+	}
+	return nil
+}
+
+// found makes a genesis one of stake: the parameters, and the contract with the founders' own stakes.
+func (s *stakeFlags) found(g *chain.Genesis) (err error) {
+	if g.Consensus.Stake, err = s.params(); err != nil {
+		return err
+	}
+	if g.Fees.Mode != chain.FeesZero {
+		g.Fees.BaseFeeTo = &chain.StakingAddress
+	}
+	g.Alloc[chain.StakingAddress] = govern.StakeAccount(g)
+	return nil
+}
+
+// electionText tells of a chain of stake how its validators come about; empty of another.
+func electionText(g *chain.Genesis) string {
+	p := g.Consensus.Stake
+	if g.Consensus.Engine != chain.PoS {
+		return ""
+	}
+	return fmt.Sprintf("each %d blocks stake elects up to %d of all who stake %s or more", p.EpochBlocks, p.Seats, etherText(p.MinSelfStake))
+}
