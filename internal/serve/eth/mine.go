@@ -1,16 +1,16 @@
 package eth
 
 import (
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 
 	"github.com/jialing-chain/jialing/internal/chain"
-	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/serve"
 )
 
@@ -18,8 +18,8 @@ import (
 type Miner interface {
 	// Work is what to look for now. It fails with a sentence for clients while there is nothing to look for: without an account, or while the node syncs.
 	Work() (*WorkPackage, error)
-	// Submit takes the header of a package with its last sixteen bytes filled in. ErrStaleWork where another block came first.
-	Submit(header []byte) error
+	// Submit takes what solves a package, and returns when its block is this node's newest. ErrStaleWork where another one came first.
+	Submit(ctx context.Context, header []byte, extra, nonce uint64) error
 	// SetThreads makes the node itself look with that many threads; 0 stops it. It fails without an account.
 	SetThreads(n int) error
 	Status() WorkStatus
@@ -41,20 +41,23 @@ type WorkPackage struct {
 type WorkStatus struct {
 	// Coinbase is who is rewarded for blocks that are found here; zero: nobody, and nothing is looked for.
 	Coinbase common.Address
-	Threads  int
-	// Rate is this node's own hashes per second.
-	Rate float64
-	// Tip is the height of the best branch, Headers that of the best headers, which may be ahead of it while their blocks are fetched.
+	// Threads look for blocks in this node itself, with Rate hashes per second.
+	Threads int
+	Rate    float64
+	// Tip is the height of the best branch, Headers that of the best header, which may be ahead of it while blocks are fetched.
 	Tip, Headers uint64
-	// Work is the sum of work of the best branch, Target what a hash must not exceed now.
-	Work   *big.Int
-	Target [32]byte
-	// Branches are the tips that are known above the last delivered block, Deepest how many blocks the deepest change of branch since the start took back,
-	// Reorganisations how many there were.
-	Branches, Deepest int
-	Reorganisations   uint64
-	// Found are the blocks that were found here since the start.
-	Found uint64
+	// Work is the sum of work of the best branch, Difficulty how many hashes the next block takes on average.
+	Work       *big.Int
+	Difficulty float64
+	// Blocks are those that are here and not final, on all branches; Orphans are headers that wait for their parent.
+	Blocks, Orphans int
+	// Forks counts blocks that came beside another of their height, Reorgs how often another branch took over, Deepest the most blocks that took back, all since
+	// the start.
+	Forks, Reorgs uint64
+	Deepest       int
+	// Mined are the blocks that were found here since the start, Refused what was not accepted, by reason.
+	Mined   uint64
+	Refused map[string]uint64
 }
 
 // workStatusJSON is jl_nodeStatus's "work".
@@ -66,14 +69,16 @@ type workStatusJSON struct {
 	Headers         uint64          `json:"headers"`
 	Depth           int             `json:"depth"`
 	BlockMillis     int             `json:"blockMillis"`
-	// TotalWork and Target are hex: they exceed what a JSON number holds. HashesPerBlock is what Target takes on average.
-	TotalWork       *hexutil.Big `json:"totalWork"`
-	Target          crypto.Hash  `json:"target"`
-	HashesPerBlock  float64      `json:"hashesPerBlock"`
-	Branches        int          `json:"branches"`
-	Reorganisations uint64       `json:"reorganisations"`
-	Deepest         int          `json:"deepest"`
-	Found           uint64       `json:"found"`
+	// TotalWork is in hex: it exceeds what a JSON number holds.
+	TotalWork      *hexutil.Big      `json:"totalWork"`
+	HashesPerBlock float64           `json:"hashesPerBlock"`
+	Blocks         int               `json:"blocks"`
+	Orphans        int               `json:"orphans"`
+	Forks          uint64            `json:"forks"`
+	Reorgs         uint64            `json:"reorgs"`
+	Deepest        int               `json:"deepest"`
+	Mined          uint64            `json:"mined"`
+	Refused        map[string]uint64 `json:"refused"`
 }
 
 // workView is nil where blocks are not found by work.
@@ -83,16 +88,15 @@ func workView(p *chain.WorkParams, m Miner) *workStatusJSON {
 	}
 	s := m.Status()
 	out := &workStatusJSON{Threads: s.Threads, HashesPerSecond: s.Rate, Tip: s.Tip, Headers: s.Headers, Depth: p.Depth, BlockMillis: p.BlockMillis,
-		Target: s.Target, Branches: s.Branches, Reorganisations: s.Reorganisations, Deepest: s.Deepest, Found: s.Found}
+		HashesPerBlock: s.Difficulty, Blocks: s.Blocks, Orphans: s.Orphans, Forks: s.Forks, Reorgs: s.Reorgs, Deepest: s.Deepest, Mined: s.Mined, Refused: s.Refused}
 	if s.Coinbase != (common.Address{}) {
 		out.Coinbase = &s.Coinbase
 	}
 	if s.Work != nil {
 		out.TotalWork = (*hexutil.Big)(s.Work)
 	}
-	if target := new(big.Int).SetBytes(s.Target[:]); target.Sign() > 0 {
-		t, _ := new(big.Float).SetInt(target).Float64()
-		out.HashesPerBlock = math.Exp2(256) / t
+	if out.Refused == nil {
+		out.Refused = map[string]uint64{}
 	}
 	return out
 }
@@ -138,7 +142,7 @@ func (s *mineService) GetWork() ([4]string, error) {
 const solutionBytes = 8
 
 // SubmitWork is eth_submitWork(nonce, header, extra): header as eth_getWork gave it. False where the work came too late; what does not meet the target is an error.
-func (s *mineService) SubmitWork(nonce, header, extra hexutil.Bytes) (bool, error) {
+func (s *mineService) SubmitWork(ctx context.Context, nonce, header, extra hexutil.Bytes) (bool, error) {
 	m, err := s.a.minerOrError()
 	if err != nil {
 		return false, err
@@ -146,20 +150,15 @@ func (s *mineService) SubmitWork(nonce, header, extra hexutil.Bytes) (bool, erro
 	if len(nonce) != solutionBytes || len(extra) != solutionBytes {
 		return false, invalidParams("nonce and extra have %d bytes each, these have %d and %d", solutionBytes, len(nonce), len(extra))
 	}
-	if len(header) < 2*solutionBytes || len(header) > maxWorkHeader {
-		return false, invalidParams("header has %d bytes, which eth_getWork gives none of", len(header))
-	}
-	solved := append(append(append([]byte{}, header[:len(header)-2*solutionBytes]...), extra...), nonce...)
-	if err := m.Submit(solved); errors.Is(err, ErrStaleWork) {
+	err = m.Submit(ctx, header, binary.BigEndian.Uint64(extra), binary.BigEndian.Uint64(nonce))
+	switch {
+	case errors.Is(err, ErrStaleWork):
 		return false, nil
-	} else if err != nil {
+	case err != nil:
 		return false, invalidParams("%s", err)
 	}
 	return true, nil
 }
-
-// maxWorkHeader is longer than any header.
-const maxWorkHeader = 1024
 
 // SetMining is jl_setMining(threads): the node itself looks with that many threads from now on, until it is restarted; 0 stops it.
 func (s *adminService) SetMining(threads hexutil.Uint64) (*workStatusJSON, error) {

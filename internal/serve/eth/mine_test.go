@@ -1,14 +1,15 @@
 package eth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/jialing-chain/jialing/internal/chain"
@@ -20,7 +21,7 @@ type fakeMiner struct {
 	status  WorkStatus
 	problem error
 	refuse  error
-	solved  []byte
+	solved  string
 }
 
 func (m *fakeMiner) Work() (*WorkPackage, error) {
@@ -32,8 +33,8 @@ func (m *fakeMiner) Work() (*WorkPackage, error) {
 	return &WorkPackage{Header: header, Target: [32]byte{0, 1}, Height: 12}, nil
 }
 
-func (m *fakeMiner) Submit(header []byte) error {
-	m.solved = header
+func (m *fakeMiner) Submit(_ context.Context, header []byte, extra, nonce uint64) error {
+	m.solved = fmt.Sprintf("%x %x %x", header[:1], extra, nonce)
 	return m.refuse
 }
 
@@ -61,7 +62,7 @@ func TestMining(t *testing.T) {
 	require.NotContains(t, status, "work")
 
 	m := &fakeMiner{status: WorkStatus{Coinbase: common.HexToAddress("0x11"), Threads: 2, Rate: 12345.6, Tip: 12, Headers: 13, Work: big.NewInt(1 << 40),
-		Target: [32]byte{0, 1}, Branches: 2, Deepest: 3, Reorganisations: 4, Found: 5}}
+		Difficulty: 65536, Deepest: 3, Reorgs: 4, Mined: 5}}
 	n.api.miner, n.api.genesis.Consensus.Work = m, chain.DefaultWorkParams()
 	require.True(t, call[bool](t, c, "eth_mining"))
 	require.Equal(t, "0x3039", call[string](t, c, "eth_hashrate"))
@@ -70,14 +71,12 @@ func TestMining(t *testing.T) {
 	require.Equal(t, [3]string{"intl", "0x0001" + strings.Repeat("0", 60), "0xc"}, [3]string{work[1], work[2], work[3]})
 
 	require.True(t, call[bool](t, c, "eth_submitWork", "0x0102030405060708", work[0], "0x1112131415161718"))
-	require.Equal(t, hexutil.MustDecode("0x11121314151617180102030405060708"), m.solved[160:])
-	require.Equal(t, byte(9), m.solved[0])
+	require.Equal(t, "09 1112131415161718 102030405060708", m.solved)
 	m.refuse = ErrStaleWork
 	require.False(t, call[bool](t, c, "eth_submitWork", "0x0102030405060708", work[0], "0x1112131415161718"))
 	m.refuse = errors.New("it does not meet the target")
 	require.ErrorContains(t, c.Call(&out, "eth_submitWork", "0x0102030405060708", work[0], "0x1112131415161718"), "does not meet")
-	for _, bad := range [][]any{{"0x01", work[0], "0x1112131415161718"}, {"0x0102030405060708", work[0], "0x"}, {"0x0102030405060708", "0x00", "0x1112131415161718"},
-		{"0x0102030405060708", hexutil.Encode(make([]byte, 2000)), "0x1112131415161718"}, {"0x0102030405060708"}} {
+	for _, bad := range [][]any{{"0x01", work[0], "0x1112131415161718"}, {"0x0102030405060708", work[0], "0x"}, {"0x0102030405060708"}} {
 		require.Error(t, c.Call(&out, "eth_submitWork", bad...))
 	}
 	m.problem = errors.New("no account is named")
