@@ -59,7 +59,7 @@ func madeUpSchool() *fakeSchool {
 	leader := chain.ValidatorID(3)
 	members := []member{{ID: 1, Name: "node1"}, {ID: 2, Name: "node2"}, {ID: 3, Name: "node3"}, {ID: 4, Name: "node4"}}
 	status := &nodeStatus{View: 7, Leader: &leader, LeaderName: "node3", Validators: members, Quorum: 3}
-	f := &fakeSchool{headers: map[uint64]*types.Header{}, proposers: map[uint64]string{3: "node2"}, signed: []int{3, 4}, nonces: 3, status: []*nodeStatus{status}}
+	f := &fakeSchool{headers: map[uint64]*types.Header{}, proposers: map[uint64]string{20: "node2", 21: "node3"}, signed: []int{3, 4}, nonces: 3, status: []*nodeStatus{status}}
 	parent := common.Hash{}
 	for h := range uint64(4) {
 		f.headers[h] = &types.Header{Number: new(big.Int).SetUint64(h), ParentHash: parent}
@@ -86,6 +86,10 @@ func TestAnswers(t *testing.T) {
 		{2, 2, []string{"2"}, []string{"3", "1"}},
 		{2, 3, []string{"7"}, []string{"6", "8", ""}},
 		{2, 4, []string{"537", "536", "537 ms", "537ms"}, []string{"12", "535", "539", "half a second"}},
+		{3, 1, []string{"10"}, []string{"9", "11", "4"}},
+		{3, 2, []string{"5"}, []string{"4", "6", "7"}},
+		{3, 3, []string{"node2", " Node2 "}, []string{"node3", "2", "node"}},
+		{3, 4, []string{"7"}, []string{"3"}},
 	} {
 		check := questionChecks[tc.lab][tc.question]
 		require.NotNil(t, check, "lab %d, question %d", tc.lab, tc.question)

@@ -17,6 +17,40 @@ var crashChecks = map[int]answerCheck{
 	3: checkTerm, 4: checkPauseAfterKill,
 }
 
+// lieChecks are lab 3's.
+var lieChecks = map[int]answerCheck{
+	1: aNumber(func() int { return leastToBear(3) }, "with f liars it takes 3f+1 validators", "容忍 f 个说谎者需要 3f+1 个验证者"),
+	2: aNumber(func() int { return chain.BFT.Quorum(7) }, "2f+1 with f = 2: any two groups of so many out of 7 have three in common, and one of these at the least is honest",
+		"f = 2 时是 2f+1：7 个里任取两组这么多，至少有三个共同成员，其中至少一个诚实"),
+	3: checkProposer, 4: checkTerm,
+}
+
+// leastToBear is the smallest bft network that bears so many faulty validators.
+func leastToBear(faulty int) int {
+	n := 1
+	for chain.BFT.Faulty(n) < faulty {
+		n++
+	}
+	return n
+}
+
+// proposedBlock is the block whose proposer lab 3 asks for: the demo's load, with nobody killed yet or long after.
+const proposedBlock = 20
+
+// checkProposer: which validator proposed block 20?
+func checkProposer(ctx context.Context, s school, answer string) (verdict, error) {
+	want, err := s.proposer(ctx, proposedBlock)
+	if err != nil {
+		return verdict{}, err
+	}
+	if strings.EqualFold(strings.TrimSpace(answer), want) {
+		return right(fmt.Sprintf("%s led then. A proposal counts only once a quorum has agreed to it, so it does not matter whose it is", want),
+			fmt.Sprintf("当时 %s 是主节点。提议要经法定人数同意才算数，所以谁提议都一样", want)), nil
+	}
+	return wrong("take the account in the line \"proposer\" of \"jialing block show 20\", and find it in \"jialing validator list\"",
+		"取 jialing block show 20 中 proposer 一行的账户，在 jialing validator list 里找到它"), nil
+}
+
 // checkTerm: in which term or view is the network now?
 func checkTerm(ctx context.Context, s school, answer string) (verdict, error) {
 	n, ok := wholeNumber(answer)

@@ -74,6 +74,7 @@ type entry struct {
 var entries = []entry{
 	{"1-block", "solo", 25},
 	{"2-crashes", "raft", 35},
+	{"3-lies", "bft", 40},
 }
 
 // Count is how many labs there are; they are numbered from 1.
