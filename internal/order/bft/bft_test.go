@@ -35,6 +35,10 @@ func TestFaults(t *testing.T) {
 	ordertest.RunFaults(t, ordertest.Engine{Nodes: 4, Settle: 30 * time.Second, New: engine}, 4*time.Second, seeds())
 }
 
+func TestRejoin(t *testing.T) {
+	ordertest.RunRejoin(t, ordertest.Engine{Nodes: 4, Settle: 30 * time.Second, New: engine}, 2*time.Second)
+}
+
 // seeds is how many random histories are tried: ORDERTEST_SEEDS for a long search.
 func seeds() int {
 	if n, err := strconv.Atoi(os.Getenv("ORDERTEST_SEEDS")); err == nil {

@@ -6,17 +6,20 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/order"
 )
 
 const (
-	// maxBodies bounds the bodies that are kept, each up to chain.MaxDecisionTxs hashes; the oldest gives way.
+	// maxBodies bounds the bodies that are kept; the oldest gives way.
 	maxBodies = 3 * perOwner
-	// perOwner bounds those that came from one leader, or by asking: what a node that is behind holds back, and the last decisions for those who lack
-	// theirs. A leader that sends more is lying, and pushes out its own.
-	perOwner = window + 4
+	// perOwner and perOwnerBytes bound those that came from one leader, or by asking: what a node that is behind holds back, and the last decisions for those
+	// who lack theirs; twenty of the largest ones. A leader that sends more pushes out its own.
+	perOwner      = reach + 4
+	perOwnerBytes = 20 * chain.MaxDecisionTxs * common.HashLength
 	// askBodyEvery is the pace of asking for a decided body that nobody has sent.
 	askBodyEvery = 100 * time.Millisecond
 )
@@ -50,19 +53,20 @@ func (b *bodies) put(hash crypto.Hash, p *order.Proposal, raw []byte, owner chai
 	if b.all[hash] != nil {
 		return
 	}
-	first, count := -1, 0
-	for i, h := range b.age {
-		if b.all[h].owner == owner {
-			if first < 0 {
-				first = i
-			}
+	count, bytes := 0, len(raw)
+	for _, h := range b.age {
+		if found := b.all[h]; found.owner == owner {
 			count++
+			bytes += len(found.raw)
 		}
 	}
-	switch {
-	case count >= perOwner:
+	for count > 0 && (count >= perOwner || bytes > perOwnerBytes) {
+		first := slices.IndexFunc(b.age, func(h crypto.Hash) bool { return b.all[h].owner == owner })
+		count--
+		bytes -= len(b.all[b.age[first]].raw)
 		b.drop(first)
-	case len(b.age) >= maxBodies:
+	}
+	if len(b.age) >= maxBodies {
 		b.drop(0)
 	}
 	b.all[hash], b.age = &body{p, raw, owner}, append(b.age, hash)

@@ -22,7 +22,7 @@ type Engine struct {
 	inbox *inbox
 	// bodies and held outlive sessions: a node that has caught up goes on with what came meanwhile. held is Run's and the session's listener's.
 	bodies *bodies
-	held   []heldBack
+	held   *holdings
 	// members are those who are listened to; nil before Run and while this node is none of them.
 	members atomic.Pointer[chain.ValidatorSet]
 
@@ -55,32 +55,37 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 	var upTo uint64 // as far as the peers are
 	var at viewAt
 	var tries giveUps
+	var began time.Time
+	var from uint64 // where the last session began
 	for ctx.Err() == nil {
-		last, set, err := h.Sync(ctx, upTo)
+		last, set, err := e.sync(ctx, h, upTo)
 		if err != nil {
 			return order.Ended(ctx, fmt.Errorf("bft: %w", err))
 		}
-		e.settled(last, set)
 		me := e.self(set)
 		if me == nil {
-			e.members.Store(nil)
 			e.follow(ctx, h)
 			upTo = 0
 			continue
 		}
-		e.members.Store(&set)
+		switch lasted := time.Since(began); {
+		case heightOf(last) > from:
+		case lasted < shortSession: // whatever is wrong, beginning again at once would only take all of a core
+			pause(ctx, shortSession)
+		case upTo == 0 && lasted < fruitlessSession: // nor does anybody give what the others have decided
+			pause(ctx, fruitlessSession)
+		}
 		s, err := newSession(e, h, log, last, set, me.ID, at)
 		if err != nil {
 			return err
 		}
-		began, from := time.Now(), s.height()
+		began, from = time.Now(), s.height()
 		at, err = s.run(ctx)
-		if s.height() == from && time.Since(began) < shortSession {
-			pause(ctx, shortSession) // whatever is wrong, beginning again at once would only take all of a core
-		}
 		switch height := s.height(); {
 		case err == nil:
-			upTo = max(height, 1) // the session has synced if it had to; 0 would ask the peers again
+			if upTo = max(height, 1); s.outrun { // else the session has synced if it had to; 0 asks the peers again
+				upTo = 0
+			}
 		case errors.Is(err, errGaveUp) && ctx.Err() == nil && tries.again(height):
 			e.log.Error("beginning again from the ledger", "height", height, "err", err)
 			upTo = 0
@@ -91,8 +96,47 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 	return nil
 }
 
+const (
+	// closeBy is by how many heights the ledger may grow in a last look at the peers: what they have decided meanwhile is waiting in the inbox then.
+	closeBy = window / 4
+	// maxSyncs bounds the looks. They become shorter; where they do not, decisions are made faster here than they can be fetched.
+	maxSyncs = 8
+)
+
+// sync brings the ledger to the given height, or for 0 to where the peers are, as often as they have gone on far meanwhile, and listens to the others
+// from the first time on.
+func (e *Engine) sync(ctx context.Context, h order.Host, upTo uint64) (last *chain.Decision, set chain.ValidatorSet, err error) {
+	var before uint64
+	for n := 0; ; n++ {
+		if last, set, err = h.Sync(ctx, upTo); err != nil {
+			return nil, nil, err
+		}
+		e.settled(last, set)
+		if e.self(set) == nil {
+			e.members.Store(nil)
+			return last, set, nil
+		}
+		e.members.Store(&set)
+		height := heightOf(last)
+		if upTo != 0 || n >= maxSyncs || (n > 0 && height <= before+closeBy) || height == 0 {
+			return last, set, nil
+		}
+		before = height
+	}
+}
+
+func heightOf(d *chain.Decision) uint64 {
+	if d == nil {
+		return 0
+	}
+	return d.Height
+}
+
 // shortSession is a session that has achieved nothing if it ends sooner.
 const shortSession = 100 * time.Millisecond
+
+// fruitlessSession is one that has ended because the others are ahead, and nothing could be fetched, if it ends sooner.
+const fruitlessSession = 500 * time.Millisecond
 
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
@@ -139,8 +183,8 @@ func (e *Engine) follow(ctx context.Context, h order.Host) {
 			return
 		case <-h.Behind():
 			return
-		case m := <-e.inbox.ch:
-			e.inbox.taken(m)
+		case <-e.inbox.bell:
+			e.inbox.clear()
 		case <-e.bell:
 		}
 	}

@@ -26,7 +26,7 @@ func (s *session) proves(m *smartbftprotos.Message) {
 	if len(states) == 0 {
 		return
 	}
-	view, ok := nextView(states[0])
+	view, _, ok := nextView(states[0])
 	if s.provenBy(view) != nil {
 		return // the leader sends it to one after the other
 	}
@@ -49,12 +49,16 @@ func (s *session) provenBy(view uint64) []byte {
 	return nil
 }
 
-// agree answers a validator that asks for a view that this node has entered or left: it agrees, as it did when it came here. When faults have
-// scattered the validators over several views, no next view of any of them finds a quorum without the votes of those who are further. The answer is
-// no request, so nobody answers it.
+// agree answers a validator that asks for a view that this node has entered or left, or has told its state for: it agrees, as it did when it came here.
+// When faults have scattered the validators over several views, no next view of any of them finds a quorum without the votes of those who are further; and
+// one that has caught up while the others change the view need not wait for them to ask again. The answer is no request, so nobody answers it.
 func (s *session) agree(with chain.ValidatorID, view uint64) {
-	if now, _, _ := s.where(); view <= now && view > 0 && s.out.mayAsk(uint64(with), view) {
-		s.host.Send(order.PeerID(with), agreeFrame(view))
+	now, _, _ := s.where()
+	if view > max(now, s.intake.changeView.Load()) || view == 0 || !s.out.mayAsk(uint64(with), view) {
+		return
+	}
+	s.host.Send(order.PeerID(with), agreeFrame(view))
+	if view <= now {
 		s.show(with, now)
 	}
 }
@@ -83,7 +87,7 @@ func (s *session) takeProof(raw []byte) {
 	if proto.Unmarshal(raw, m) != nil || len(m.SignedViewData) < s.quorum || len(m.SignedViewData) > len(s.set) {
 		return
 	}
-	view, ok := nextView(m.SignedViewData[0])
+	view, _, ok := nextView(m.SignedViewData[0])
 	if now, _, _ := s.where(); !ok || view <= now || !s.unchanged(m, view) {
 		return
 	}

@@ -14,23 +14,19 @@ import (
 )
 
 const (
-	// window is how far above the last decision messages are kept: the library takes the next two heights only, and drops the rest.
-	window = 16
-	// maxHeldBack bounds what is held back, maxHeldBackOfOne what of it is one validator's: all phases of the window's heights and some more. What
-	// finds no room is dropped, and repeated by whoever sent it.
-	maxHeldBack      = 8192
-	maxHeldBackOfOne = 192
-	// holdFor is after how long without a decision what is held back is let through: the library then learns that it is behind.
+	// holdFor is after how long what is held back for a later view is let through: the library then learns that it is behind.
 	holdFor = time.Second
+	// gapPatience is how long the others may be ahead without a decision here before this node asks for what it lacks: a message that was lost is not sent
+	// again by those who have gone on.
+	gapPatience = 100 * time.Millisecond
 )
 
 // intake is what stands between the inbox and the library. But for the methods that say so it is the listener's.
 type intake struct {
-	held []heldBack
-	// heldOf counts what is held of each validator.
-	heldOf map[chain.ValidatorID]int
-	// passed are the messages of changes of the view that the library has had: it takes a repeated one for a new one. Only those of passedView.
-	passed     map[passedKey]bool
+	held *holdings
+	// passed are the messages of changes of the view that the library has had, with the height of the last decision that they tell: it takes a repeated
+	// one for a new one. Only those of passedView.
+	passed     map[passedKey]passedOne
 	passedView uint64
 	// answered is when a peer last got a body that it asked for: answers are long, so questions that come too fast have none.
 	answered map[chain.ValidatorID]time.Time
@@ -50,23 +46,24 @@ type intake struct {
 	wanted map[crypto.Hash]bool
 }
 
-type heldBack struct {
-	from chain.ValidatorID
-	m    *smartbftprotos.Message
-	at   time.Time
-}
-
 type passedKey struct {
 	from    chain.ValidatorID
 	newView bool
 }
 
-func (in *intake) init(held []heldBack) {
-	in.heldOf = make(map[chain.ValidatorID]int)
-	for _, h := range held {
-		in.keep(h)
-	}
-	in.bell, in.passed, in.wanted = make(chan struct{}, 1), make(map[passedKey]bool), make(map[crypto.Hash]bool)
+// passedOne is the height that was told last, and how often one was.
+type passedOne struct {
+	height uint64
+	times  int
+}
+
+// maxStates is how many states of one validator for one view are looked at: one that was behind tells its state again when it has caught up, which
+// takes it one session or two.
+const maxStates = 8
+
+func (in *intake) init(held *holdings) {
+	in.held = held
+	in.bell, in.passed, in.wanted = make(chan struct{}, 1), make(map[passedKey]passedOne), make(map[crypto.Hash]bool)
 	in.answered, in.proven = make(map[chain.ValidatorID]time.Time), make(map[chain.ValidatorID]time.Time)
 }
 
@@ -90,25 +87,70 @@ func (in *intake) freeze(on bool) {
 func (s *session) listen() {
 	timer := time.NewTicker(holdFor / 4)
 	defer timer.Stop()
+	gap := newGap()
+	defer gap.timer.Stop()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
-		case m := <-s.e.inbox.ch:
-			s.e.inbox.taken(m)
+		case <-s.e.inbox.bell:
+			m, ok := s.e.inbox.take()
 			from := chain.ValidatorID(m.from)
-			if from != s.me && s.set.Find(from) != nil && len(m.msg) > 0 {
+			if ok && from != s.me && s.set.Find(from) != nil && len(m.msg) > 0 {
 				s.e.heard(from)
 				s.hear(from, m.msg)
+				gap.look(s)
 			}
 		case <-s.intake.bell:
 			s.release()
 		case <-timer.C:
-			if len(s.intake.held) > 0 {
+			if s.intake.held.count > 0 {
 				s.release()
 			}
+		case <-gap.timer.C:
+			gap.over(s)
 		}
 	}
+}
+
+// gap watches whether the others have gone on without this node.
+type gap struct {
+	timer *time.Timer
+	armed bool
+	given uint64
+}
+
+func newGap() *gap {
+	g := &gap{timer: time.NewTimer(time.Hour)}
+	g.timer.Stop()
+	return g
+}
+
+// look begins to wait when the others are further than the library takes messages of.
+func (g *gap) look(s *session) {
+	if g.armed {
+		return
+	}
+	if given, far := s.lags(); far {
+		g.armed, g.given = true, given
+		g.timer.Reset(gapPatience)
+	}
+}
+
+// over asks for what is missing if nothing was decided meanwhile.
+func (g *gap) over(s *session) {
+	g.armed = false
+	if given, far := s.lags(); far && given == g.given {
+		s.askCatchUp(true)
+	}
+	g.look(s)
+}
+
+// lags tells how far the library is, and whether others have decided more than the next height.
+func (s *session) lags() (given uint64, far bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.givenAt, s.intake.held.frontier.Load() > s.givenAt+2
 }
 
 // hear takes one frame. What is malformed is dropped: a validator that sends such is faulty, and the others do not wait for it.
@@ -118,9 +160,9 @@ func (s *session) hear(from chain.ValidatorID, frame []byte) {
 	case frameLibrary:
 		if m, err := parseLibrary(b); err == nil {
 			if v := m.GetPrepare(); v != nil {
-				s.out.vote(from, viewSeq{v.View, v.Seq})
+				s.voted(from, viewSeq{v.View, v.Seq}, v.Assist)
 			} else if v := m.GetCommit(); v != nil {
-				s.out.vote(from, viewSeq{v.View, v.Seq})
+				s.voted(from, viewSeq{v.View, v.Seq}, v.Assist)
 			}
 			s.take(heldBack{from, m, time.Now()})
 		}
@@ -160,6 +202,14 @@ func (s *session) hear(from chain.ValidatorID, frame []byte) {
 	}
 }
 
+// voted notes a vote of a validator. One that only helps another says nothing of where its sender is.
+func (s *session) voted(from chain.ValidatorID, at viewSeq, assists bool) {
+	s.out.vote(from, at)
+	if !assists {
+		s.intake.held.vote(from, at.seq)
+	}
+}
+
 // viewsAhead is how many views ahead of this node's a leader is listened to: few may send what has to be kept.
 const viewsAhead = 2
 
@@ -169,14 +219,17 @@ func (s *session) takeBody(from chain.ValidatorID, p *smartbftprotos.PrePrepare,
 	height := s.height()
 	view, _, _ := s.where()
 	s.hint(p.View)
-	if leaderOf(s.set, p.View) != from || p.View < view || p.View > view+viewsAhead || p.Seq <= height || p.Seq > height+window {
+	most := max(height, s.intake.held.frontier.Load()) + window
+	if leaderOf(s.set, p.View) != from || p.View < view || p.View > view+viewsAhead || p.Seq <= height || p.Seq > most {
 		return false
 	}
 	hash := crypto.Hash(p.Proposal.Header)
 	if md, err := parseMetadata(p.Proposal.Metadata); err != nil || md.LatestSequence != p.Seq || md.ViewId != p.View {
 		return false
 	}
-	s.evidence.propose(s, from, p.View, p.Seq, digest(s.e.cfg.Suite, p.Proposal.Header, p.Proposal.Metadata))
+	if p.Seq <= height+window {
+		s.evidence.propose(s, from, p.View, p.Seq, digest(s.e.cfg.Suite, p.Proposal.Header, p.Proposal.Metadata))
+	}
 	if found, _ := s.bodies.get(hash); found != nil {
 		return found.Height == p.Seq
 	}
@@ -219,18 +272,8 @@ func (s *session) takeAskedBody(raw []byte) {
 
 // release takes again what is held back.
 func (s *session) release() {
-	held := s.intake.held
-	s.intake.held = nil
-	clear(s.intake.heldOf)
-	for _, h := range held {
+	for _, h := range s.intake.held.takeAll() {
 		s.take(h)
-	}
-}
-
-func (in *intake) keep(h heldBack) {
-	if len(in.held) < maxHeldBack && in.heldOf[h.from] < maxHeldBackOfOne {
-		in.held = append(in.held, h)
-		in.heldOf[h.from]++
 	}
 }
 
@@ -247,7 +290,7 @@ const (
 func (s *session) take(h heldBack) {
 	switch s.judge(h) {
 	case hold:
-		s.intake.keep(h)
+		s.intake.held.keep(h)
 	case pass:
 		s.lib.HandleMessage(uint64(h.from), h.m)
 	case drop:
@@ -287,16 +330,15 @@ func (s *session) judgeVote(h heldBack, view, seq uint64) verdict {
 	left := view < s.promised.view && !changing
 	s.mu.Unlock()
 	waited := time.Since(h.at) >= holdFor
-	early := view > now || seq > next+1
 	switch {
-	case view < now && !changing, left, seq > next+window:
+	case view < now && !changing, left, seq > max(next, s.intake.held.frontier.Load())+window:
 		return drop
-	case early && !waited:
+	case seq > next+1: // what comes before is on its way, or is fetched
+		return hold
+	case view > now && !waited:
 		return hold
 	}
-	if early {
-		s.hint(view)
-	}
+	s.hint(view)
 	s.intake.gate.Lock()
 	defer s.intake.gate.Unlock()
 	if s.intake.frozen {
@@ -308,11 +350,11 @@ func (s *session) judgeVote(h heldBack, view, seq uint64) verdict {
 
 // judgeViewData passes the first state that a validator tells for the view that the library prepares, checked: the library does not always check.
 func (s *session) judgeViewData(h heldBack, d *smartbftprotos.SignedViewData) verdict {
-	view, ok := nextView(d)
+	view, height, ok := nextView(d)
 	if !ok || d.Signer != uint64(h.from) {
 		return drop
 	}
-	return s.judgeChange(h, view, passedKey{h.from, false}, d)
+	return s.judgeChange(h, view, height, passedKey{h.from, false}, d)
 }
 
 // judgeNewView checks what the library does not: that the states in it are of different validators, and each signed by its own.
@@ -323,7 +365,7 @@ func (s *session) judgeNewView(h heldBack, v *smartbftprotos.NewView) verdict {
 	seen := make(map[uint64]bool, len(s.set))
 	var view uint64
 	for i, d := range v.SignedViewData {
-		next, ok := nextView(d)
+		next, _, ok := nextView(d)
 		if !ok || seen[d.Signer] || (i > 0 && next != view) {
 			return drop
 		}
@@ -332,25 +374,32 @@ func (s *session) judgeNewView(h heldBack, v *smartbftprotos.NewView) verdict {
 	if leaderOf(s.set, view) != h.from {
 		return drop
 	}
-	out := s.judgeChange(h, view, passedKey{h.from, true}, v.SignedViewData...)
+	out := s.judgeChange(h, view, 0, passedKey{h.from, true}, v.SignedViewData...)
 	if out == pass {
 		s.proves(h.m)
 	}
 	return out
 }
 
-// nextView is the view that a state is told for.
-func nextView(d *smartbftprotos.SignedViewData) (view uint64, ok bool) {
+// nextView is the view that a state is told for, and the height of the last decision that it tells.
+func nextView(d *smartbftprotos.SignedViewData) (view, height uint64, ok bool) {
 	data := new(smartbftprotos.ViewData)
 	if proto.Unmarshal(d.RawViewData, data) != nil || data.LastDecision == nil {
-		return 0, false
+		return 0, 0, false
 	}
-	return data.NextView, true
+	if len(data.LastDecision.Metadata) > 0 {
+		md, err := parseMetadata(data.LastDecision.Metadata)
+		if err != nil {
+			return 0, 0, false
+		}
+		height = md.LatestSequence
+	}
+	return data.NextView, height, true
 }
 
-// judgeChange holds a message back until the library prepares its view, and passes it once, if the states in it are signed. Signatures come last:
-// they are the costly part.
-func (s *session) judgeChange(h heldBack, view uint64, key passedKey, states ...*smartbftprotos.SignedViewData) verdict {
+// judgeChange holds a message back until the library prepares its view, and passes it once, if the states in it are signed; again only if it tells of a
+// later decision. Signatures come last: they are the costly part.
+func (s *session) judgeChange(h heldBack, view, height uint64, key passedKey, states ...*smartbftprotos.SignedViewData) verdict {
 	in := &s.intake
 	now := in.changeView.Load()
 	entered, _, _ := s.where()
@@ -366,7 +415,8 @@ func (s *session) judgeChange(h heldBack, view uint64, key passedKey, states ...
 		in.passedView = view
 		clear(in.passed)
 	}
-	if in.passed[key] {
+	before, known := in.passed[key]
+	if known && (height <= before.height || before.times >= maxStates) {
 		return drop
 	}
 	for _, d := range states {
@@ -374,7 +424,7 @@ func (s *session) judgeChange(h heldBack, view uint64, key passedKey, states ...
 			return drop
 		}
 	}
-	in.passed[key] = true
+	in.passed[key] = passedOne{height, before.times + 1}
 	return pass
 }
 

@@ -39,6 +39,12 @@ func (s *session) keep() (at viewAt) {
 			if time.Since(progress) < progressPatience || (!s.sure.Swap(false) && !pause.over()) {
 				continue // whoever asked asks again
 			}
+			if s.farBehind() {
+				s.e.log.Info("the others are far ahead, beginning again behind what they have decided", "height", s.height()+1, "peers", s.e.held.frontier.Load())
+				s.outrun = true
+				s.finish(nil)
+				return at
+			}
 			next, err := s.catchUp()
 			if err != nil {
 				if s.ctx.Err() == nil {
@@ -130,6 +136,13 @@ func (s *session) askCatchUp(sure bool) {
 	}
 }
 
+// farBehind tells that what is missing takes longer to fetch than the library should be left without messages: it would take the leader for silent.
+func (s *session) farBehind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.e.held.frontier.Load() > s.givenAt+window
+}
+
 // progressPatience is how long after a decision of its own a node takes being behind for being slow: what it lacks is on its way, and beginning again
 // would make it slower.
 const progressPatience = 300 * time.Millisecond
@@ -149,6 +162,11 @@ func (s *session) catchUp() (*viewAt, error) {
 	last, _, err := s.host.Sync(s.ctx, 0)
 	if err != nil {
 		return nil, fmt.Errorf("catch up: %w", err)
+	}
+	if decided := s.e.held.frontier.Load(); heightOf(last)+1 < decided { // it was told by its votes, the heights that peers announce lag behind
+		if last, _, err = s.host.Sync(s.ctx, decided-1); err != nil {
+			return nil, fmt.Errorf("catch up: %w", err)
+		}
 	}
 	if last != nil && last.Height > before {
 		s.e.log.Info("caught up with the peers", "from", before, "height", last.Height)

@@ -98,7 +98,7 @@ func TestNewViewIsChecked(t *testing.T) {
 		"not by its leader": {2, []*smartbftprotos.SignedViewData{state(1, 1), state(2, 1), state(3, 1)}, drop},
 		"early":             {2, []*smartbftprotos.SignedViewData{state(1, 2), state(2, 2), state(3, 2)}, hold},
 	} {
-		s.intake.init(nil)
+		s.intake.init(newHoldings(set, nil))
 		s.intake.changeView.Store(1)
 		h := heldBack{from: set[c.from].ID, at: time.Now()}
 		require.Equal(t, c.want, s.judgeNewView(h, &smartbftprotos.NewView{SignedViewData: c.states}), name)
@@ -106,7 +106,7 @@ func TestNewViewIsChecked(t *testing.T) {
 			require.Equal(t, drop, s.judgeNewView(h, &smartbftprotos.NewView{SignedViewData: c.states}), "once")
 		}
 	}
-	s.intake.init(nil)
+	s.intake.init(newHoldings(set, nil))
 	from := func(id chain.ValidatorID) heldBack { return heldBack{from: id, at: time.Now()} }
 	require.Equal(t, pass, s.judgeViewData(from(set[2].ID), state(2, 1)))
 	require.Equal(t, drop, s.judgeViewData(from(set[2].ID), state(2, 1)), "once")

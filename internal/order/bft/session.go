@@ -48,6 +48,8 @@ type session struct {
 	err  error
 	// libraryAsked tells that it was the library that asked to catch up.
 	libraryAsked atomic.Bool
+	// outrun tells, at the end, that the others were too far ahead. It is the keeper's.
+	outrun bool
 	// sure tells that peers are known to be ahead.
 	sure atomic.Bool
 
@@ -83,6 +85,7 @@ func newSession(e *Engine, h order.Host, j *journal, last *chain.Decision, set c
 	s := &session{e: e, host: h, journal: j, set: set, me: me, quorum: chain.BFT.Quorum(len(set)), faulty: chain.BFT.Faulty(len(set)),
 		bodies: e.bodies, tickets: make(chan struct{}, 1), decided: make(chan types.Decision, 4), behind: make(chan struct{}, 1),
 		views: make(chan viewReport, len(set)), jump: make(chan viewAt, 1), over: make(chan struct{}), last: last, durable: make(chan struct{}), evidence: newEvidence()}
+	e.held = newHoldings(set, e.held)
 	s.intake.init(e.held)
 	given, md, err := checkpoint(e.cfg.Suite, last)
 	if err != nil {
@@ -187,7 +190,6 @@ func (s *session) run(ctx context.Context) (viewAt, error) {
 		s.stopLibrary()
 	}
 	parts.Wait()
-	s.e.held = s.intake.held
 	return at, s.err
 }
 
@@ -232,10 +234,7 @@ func (s *session) dead() bool {
 func (s *session) height() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last == nil {
-		return 0
-	}
-	return s.last.Height
+	return heightOf(s.last)
 }
 
 // settled waits until all decisions of the library up to height are durable; false when the session ends before.

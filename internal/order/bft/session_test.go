@@ -3,10 +3,12 @@ package bft
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/hyperledger-labs/SmartBFT/smartbftprotos"
 	"github.com/stretchr/testify/require"
 
@@ -99,27 +101,62 @@ func TestEvidence(t *testing.T) {
 
 func TestInboxIsBounded(t *testing.T) {
 	b := newInbox()
-	for range 2 * perPeer {
-		b.put(1, []byte{1})
+	for i := range 2 * perPeer {
+		b.put(1, binary.BigEndian.AppendUint32(nil, uint32(i)))
 	}
-	require.Len(t, b.ch, perPeer)
+	require.Equal(t, perPeer, b.count)
 	b.put(2, make([]byte, perPeerBytes+1))
-	require.Len(t, b.ch, perPeer, "too large for anybody")
-	b.put(2, []byte{1})
-	require.Len(t, b.ch, perPeer+1, "a loud peer leaves room for others")
-	b.taken(<-b.ch)
-	b.put(1, []byte{1})
-	require.Len(t, b.ch, perPeer+1)
-	for len(b.ch) > 0 {
-		b.taken(<-b.ch)
+	require.Equal(t, perPeer, b.count, "too large for anybody")
+	b.put(2, []byte{2})
+	require.Equal(t, perPeer+1, b.count, "a loud peer leaves room for others")
+	for i := range perPeer {
+		require.Len(t, b.bell, 1, "it rings while there is more")
+		<-b.bell
+		m, ok := b.take()
+		require.True(t, ok)
+		if i == 1 {
+			require.Equal(t, letter{2, []byte{2}}, m, "in turn")
+			m, _ = b.take()
+			i++
+		}
+		require.Equal(t, order.PeerID(1), m.from)
+		if i == 0 {
+			require.EqualValues(t, perPeer, binary.BigEndian.Uint32(m.msg), "the newest stay")
+		}
 	}
-	require.Empty(t, b.waiting)
+	_, ok := b.take()
+	require.False(t, ok)
+	require.Empty(t, b.peers)
+	require.Empty(t, b.turn)
+	require.Zero(t, b.count)
+
+	for range perPeerBytes/(1<<20) + 4 {
+		b.put(3, make([]byte, 1<<20))
+	}
+	require.Equal(t, perPeerBytes, b.peers[3].bytes)
+	b.clear()
+	_, ok = b.take()
+	require.False(t, ok)
+
 	for peer := range order.PeerID(2 * inboxMessages / perPeer) {
 		for range perPeer {
 			b.put(peer, []byte{1})
 		}
+		require.Len(t, b.peers[peer].msgs, min(perPeer, len(b.peers[peer].msgs)))
+		require.NotEmpty(t, b.peers[peer].msgs, "those who come late have room as well")
 	}
-	require.Len(t, b.ch, inboxMessages)
+	require.Equal(t, inboxMessages, b.count)
+	sum := 0
+	for _, l := range b.peers {
+		sum += len(l.msgs)
+	}
+	require.Equal(t, inboxMessages, sum)
+	for range inboxMessages {
+		_, ok := b.take()
+		require.True(t, ok)
+	}
+	require.Empty(t, b.peers)
+	require.Zero(t, b.count)
 }
 
 func TestBodies(t *testing.T) {
@@ -142,16 +179,27 @@ func TestBodies(t *testing.T) {
 		}
 		require.Len(t, b.all, maxBodies)
 		require.Len(t, b.age, maxBodies)
+		large := make([]byte, chain.MaxDecisionTxs*common.HashLength)
+		for i := range byte(100) {
+			b.put(crypto.Hash{4, i}, p, large, 9)
+		}
+		bytes := 0
+		for _, found := range b.all {
+			if found.owner == 9 {
+				bytes += len(found.raw)
+			}
+		}
+		require.Equal(t, perOwnerBytes, bytes)
 		questions := 0
 		go func() {
 			time.Sleep(time.Second - askBodyEvery/2)
-			b.put(crypto.Hash{200}, p, nil, asked)
+			b.put(crypto.Hash{3, 200}, p, nil, asked)
 		}()
-		require.NotNil(t, b.wait(context.Background(), crypto.Hash{200}, func() { questions++ }))
+		require.NotNil(t, b.wait(context.Background(), crypto.Hash{3, 200}, func() { questions++ }))
 		require.Equal(t, int(time.Second/askBodyEvery), questions)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		require.Nil(t, b.wait(ctx, crypto.Hash{201}, func() {}))
+		require.Nil(t, b.wait(ctx, crypto.Hash{3, 201}, func() {}))
 	})
 }
 

@@ -12,17 +12,22 @@ const repeatAfter = 300 * time.Millisecond
 // behindPatience is how long peers may be ahead before this node asks for what it lacks: agreement usually brings it sooner.
 const behindPatience = time.Second
 
+// shortPatience is the same for who has decided nothing since the session began, and so maybe comes from far behind, and while this node asks for another
+// leader: agreement stands still then, and the next leader takes nobody's state who has decided less than it has.
+const shortPatience = 100 * time.Millisecond
+
 // hintPatience is how long a peer may speak of a later view before this node asks for it.
 const hintPatience = 500 * time.Millisecond
 
 // tend does what only time brings: it repeats messages, catches up when agreement does not, and watches what waits too long.
 func (s *session) tend() {
-	ticker := time.NewTicker(repeatAfter)
+	ticker := time.NewTicker(s.e.cfg.tick())
 	defer ticker.Stop()
-	var behind time.Time
+	var behind, repeated time.Time
 	var behindAt uint64
 	watch := watcher{every: s.e.cfg.requestTimeout() / 4}
-	stand := standstill{since: time.Now(), height: s.height()}
+	began := s.height()
+	stand := standstill{since: time.Now(), height: began}
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -35,8 +40,15 @@ func (s *session) tend() {
 		case <-ticker.C:
 		}
 		now := time.Now()
-		s.repeat(now)
-		if !behind.IsZero() && now.Sub(behind) >= behindPatience {
+		if now.Sub(repeated) >= repeatAfter {
+			s.repeat(now)
+			repeated = now
+		}
+		patience := behindPatience
+		if _, _, changing := s.where(); changing || s.height() == began {
+			patience = shortPatience
+		}
+		if !behind.IsZero() && now.Sub(behind) >= patience {
 			if s.height() == behindAt {
 				s.askCatchUp(true)
 			}

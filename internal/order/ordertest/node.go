@@ -100,7 +100,7 @@ func (n *node) start() {
 }
 
 // announceEvery is the pace at which nodes tell each other their heights.
-const announceEvery = 500 * time.Millisecond
+const announceEvery = 50 * time.Millisecond
 
 // hear gives the engine what arrives.
 func (n *node) hear(over <-chan struct{}) {

@@ -170,8 +170,9 @@ type catchUp struct {
 	n    *node
 	bell chan struct{}
 
-	mu     sync.Mutex
-	height uint64
+	// height is the own, told the highest that was announced.
+	mu           sync.Mutex
+	height, told uint64
 }
 
 func (c *catchUp) Behind() <-chan struct{} { return c.bell }
@@ -182,19 +183,32 @@ func (c *catchUp) SetHeight(h uint64) {
 	c.height = h
 }
 
-// announce rings when a node within reach is ahead.
+// announce hears the heights of the nodes within reach, and rings when one is ahead.
 func (c *catchUp) announce() {
+	var told uint64
+	for _, n := range c.n.c.reach(c.n) {
+		told = max(told, n.ledger.Height())
+	}
 	c.mu.Lock()
 	height := c.height
+	c.told = told
 	c.mu.Unlock()
-	for _, n := range c.n.c.reach(c.n) {
-		if n.ledger.Height() > height {
-			select {
-			case c.bell <- struct{}{}:
-			default:
-			}
+	if told > height {
+		select {
+		case c.bell <- struct{}{}:
+		default:
 		}
 	}
+}
+
+// target is as far as Fetch goes: to where it is told to, or as far as the others have announced to be, which is always a little less than they are.
+func (c *catchUp) target(to uint64) uint64 {
+	if to > 0 {
+		return to
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.told
 }
 
 func (c *catchUp) Fetch(ctx context.Context, from, to uint64, verify func(context.Context, *chain.Decision) error,
@@ -204,7 +218,7 @@ func (c *catchUp) Fetch(ctx context.Context, from, to uint64, verify func(contex
 		return ctx.Err()
 	case <-time.After(2 * latency):
 	}
-	for h := from; to == 0 || h <= to; h++ {
+	for h := from; h <= c.target(to); h++ {
 		found := false
 		for _, n := range c.n.c.reach(c.n) {
 			d, txs, err := n.ledger.Decision(h)
