@@ -118,6 +118,15 @@ func (b *branches) fill(txs chain.Txs, hashes []common.Hash) (missing []common.H
 type place struct {
 	sender common.Address
 	nonce  uint64
+	// hash is of a transaction that nobody has verified, and whose sender is not known: pools hold none such.
+	hash common.Hash
+}
+
+func placeOf(tx *chain.Tx) place {
+	if !tx.Verified() {
+		return place{hash: tx.Hash()}
+	}
+	return place{sender: tx.Sender(), nonce: tx.Nonce()}
 }
 
 // taken are the places of the transactions of these blocks.
@@ -127,7 +136,7 @@ func (b *branches) taken(hashes []crypto.Hash) map[place]bool {
 	out := make(map[place]bool)
 	for _, hash := range hashes {
 		for _, tx := range b.blocks[hash].txs {
-			out[place{tx.Sender(), tx.Nonce()}] = true
+			out[placeOf(tx)] = true
 		}
 	}
 	return out
@@ -138,7 +147,7 @@ func (d *Driver) BuildOn(height uint64, parent crypto.Hash, branch []crypto.Hash
 	c := d.node.Genesis.Consensus
 	p := &Proposal{Height: height, Parent: parent, Coinbase: coinbase, TimeMillis: max(d.nowMillis(), atLeast)}
 	taken := d.branches.taken(branch)
-	txs, missing := d.node.Pool.Bodies(d.node.Pool.BuildBeyond(func(tx *chain.Tx) bool { return taken[place{tx.Sender(), tx.Nonce()}] },
+	txs, missing := d.node.Pool.Bodies(d.node.Pool.BuildBeyond(func(tx *chain.Tx) bool { return taken[placeOf(tx)] },
 		c.MaxBlockTxs, c.MaxBlockBytes, d.node.Genesis.GasLimit))
 	if len(missing) > 0 {
 		txs = slices.DeleteFunc(txs, func(tx *chain.Tx) bool { return tx == nil })
