@@ -170,7 +170,7 @@ func (e *Executor) run(ctx context.Context, in *Input, header *chain.Header, out
 		r.lighten()
 	}
 	header.GasUsed = r.GasUsed()
-	return txs, e.endBlock(ctx, r, e.genesis.Consensus.Engine, header)
+	return txs, e.endBlock(ctx, r, in.Rule.Engine, header)
 }
 
 // apply runs one decided transaction. Its error is the reason for leaving it out, or wraps ErrState.

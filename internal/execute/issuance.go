@@ -64,11 +64,13 @@ func (e *Executor) endBlock(ctx context.Context, r *Runner, engine chain.EngineK
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	height := header.Number.Uint64()
-	switch engine {
-	case chain.PoW:
-		return r.mint(header.Coinbase, uint256.MustFromBig(e.genesis.Consensus.Work.RewardAt(height)))
-	case chain.PoS:
+	height, consensus := header.Number.Uint64(), &e.genesis.Consensus
+	switch {
+	case engine == chain.PoW && consensus.Work == nil, engine == chain.PoS && consensus.Stake == nil:
+		return fmt.Errorf("block %d: engine %q rules, and the genesis has no parameters of it", height, engine)
+	case engine == chain.PoW:
+		return r.mint(header.Coinbase, uint256.MustFromBig(consensus.Work.RewardAt(height)))
+	case engine == chain.PoS:
 		return e.stakeTurn(r, height)
 	}
 	return nil

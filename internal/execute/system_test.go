@@ -149,3 +149,62 @@ func TestOtherEnginesCallNothing(t *testing.T) {
 	require.Zero(t, w.slot(4).Sign()+w.slot(36).Sign())
 	require.Equal(t, supply, w.ledger.Supply())
 }
+
+// TestTheRulingEngineCounts: what the genesis began with does not matter, the rule of the block does.
+func TestTheRulingEngineCounts(t *testing.T) {
+	w := newWorld(t, func(g *chain.Genesis) {
+		staked(recording())(g)
+		g.Consensus.Engine = chain.BFT
+	}, execute.DefaultConfig())
+	voted, elected := w.genesis.Rule(), &chain.Rule{Engine: chain.PoS, Set: w.genesis.ValidatorSet()}
+	ruling := voted
+	for height := range uint64(300) {
+		in := w.input()
+		in.Rule, in.Next = ruling, ruling
+		switch height + 1 {
+		case 100:
+			in.Next = elected
+		case 200:
+			in.Next = voted
+		}
+		out, err := w.exec.Execute(context.Background(), in, w.ledger)
+		require.NoError(t, err)
+		w.headers = append(w.headers, out.Block.Header)
+		ruling = in.Next
+	}
+	// Of the elections at 64, 192 and 320 and the ends of epochs at 128 and 256, those within blocks 101 to 200.
+	require.Equal(t, int64(1), w.slot(4).Int64())
+	require.Equal(t, int64(1), w.slot(36).Int64())
+	require.Equal(t, uint64(minted), w.balance(chain.StakingAddress).Uint64())
+}
+
+// TestMinersArePaid: a block of work pays its coinbase what the schedule says, halved in time, and the sum is what chain.WorkParams says.
+func TestMinersArePaid(t *testing.T) {
+	w := newWorld(t, func(g *chain.Genesis) {
+		g.Validators = nil
+		g.Consensus.Engine, g.Consensus.Work = chain.PoW, chain.DefaultWorkParams()
+		g.Consensus.Work.Reward, g.Consensus.Work.HalvingBlocks = (*math.HexOrDecimal256)(big.NewInt(1001)), 5
+	}, execute.DefaultConfig())
+	supply := w.ledger.Supply()
+	miners := []common.Address{{0x11}, {0x12}, w.addrs[0]}
+	paid := make(map[common.Address]uint64)
+	for height := uint64(1); height <= 60; height++ {
+		in := w.input(w.sign(1, transfer(height-1, w.addrs[2], 1)))
+		miner := miners[height%3]
+		in.Decision.Proposer, in.Decision.Coinbase = 0, miner
+		before := w.balance(miner).Clone()
+		out, err := w.exec.Execute(context.Background(), in, w.ledger)
+		require.NoError(t, err)
+		w.headers = append(w.headers, out.Block.Header)
+		reward := 1001 >> ((height - 1) / 5)
+		require.Equal(t, miner, out.Block.Header.Coinbase)
+		require.Equal(t, uint64(reward), new(uint256.Int).Sub(w.balance(miner), before).Uint64(), "block %d", height)
+		paid[miner] += uint64(reward)
+		want := uint256.MustFromBig(w.genesis.Consensus.Work.Issued(height))
+		require.Equal(t, want.Add(want, supply), w.ledger.Supply())
+	}
+	require.Equal(t, paid[miners[0]], w.balance(miners[0]).Uint64())
+	require.Len(t, paid, 3)
+	last := len(w.headers) - 1
+	require.Equal(t, w.headers[last].Root, w.ledger.Root())
+}
