@@ -102,8 +102,18 @@ type provenView struct {
 	Signers   []string        `json:"signers"`
 	Quorum    int             `json:"quorum"`
 	Of        int             `json:"validators"`
+	Work      *workView       `json:"work,omitempty"`
 	Logs      []logView       `json:"logs,omitempty"`
 	Document  *documentView   `json:"document,omitempty"`
+}
+
+// workView is what speaks for a block of a chain of work.
+type workView struct {
+	NamedBy       uint64 `json:"namedByBlock"`
+	Confirmations int    `json:"confirmations"`
+	Hashes        string `json:"hashes"`
+	Total         string `json:"totalHashes"`
+	Asked         string `json:"askedFor"`
 }
 
 type documentView struct {
@@ -136,6 +146,9 @@ func (c *cli) verifyProof(file string, f *verifyFlags) error {
 		return err
 	}
 	v := viewProven(proven)
+	if v.Work != nil {
+		v.Work.Asked = trust.Work.LeastWork.ToInt().String()
+	}
 	if f.document != "" {
 		registry, err := parseAddress(f.registry)
 		if err != nil {
@@ -163,6 +176,9 @@ func proveDocument(proven *client.Proven, suite string, registry common.Address,
 func viewProven(p *client.Proven) *provenView {
 	v := &provenView{Holds: true, ChainID: p.ChainID, TxHash: p.TxHash, Kind: p.Kind, From: p.From, To: p.To, Contract: p.Contract, Succeeded: p.Succeeded, Height: p.Height,
 		BlockHash: p.BlockHash, Time: p.Time, Certified: p.CertifiedHeight, Quorum: p.Quorum, Of: p.Validators}
+	if w := p.Work; w != nil {
+		v.Work = &workView{NamedBy: w.Named, Confirmations: w.Confirmations, Hashes: w.Hashes.String(), Total: w.Total.String()}
+	}
 	for _, s := range p.Signers {
 		v.Signers = append(v.Signers, s.Name)
 	}
@@ -185,7 +201,13 @@ func (v *provenView) text(w io.Writer) {
 		outcome = "failed"
 	}
 	fmt.Fprintf(w, "outcome\t%s\nchain\t%d\nblock\t%d, %s\ntime\t%s\n", outcome, v.ChainID, v.Height, v.BlockHash, v.Time.Format(timeLayout))
-	fmt.Fprintf(w, "signed by\t%d of %d validators (%d needed), on block %d: %v\n", len(v.Signers), v.Of, v.Quorum, v.Certified, v.Signers)
+	if work := v.Work; work != nil {
+		fmt.Fprintf(w, "nobody signs\twork speaks for it: block %d names its header, and %d blocks from that one on took %s hashes on average (%s are asked for)\n",
+			work.NamedBy, work.Confirmations, work.Hashes, work.Asked)
+		fmt.Fprintf(w, "\tforging it costs that work: compare it with what the chain's blocks take today\n")
+	} else {
+		fmt.Fprintf(w, "signed by\t%d of %d validators (%d needed), on block %d: %v\n", len(v.Signers), v.Of, v.Quorum, v.Certified, v.Signers)
+	}
 	for _, l := range v.Logs {
 		l.text(w)
 	}

@@ -58,6 +58,9 @@ func (n serveNode) Status() eth.NodeStatus {
 	if me := n.me(); me != nil {
 		s.Coinbase = me.Address
 	}
+	if n.p.miner != nil {
+		s.Coinbase = n.cfg.Mine.account()
+	}
 	if n.p.network != nil {
 		s.Peers = len(n.p.network.Connected())
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/govern"
 	"github.com/jialing-chain/jialing/internal/order"
 	"github.com/jialing-chain/jialing/internal/order/bft"
+	"github.com/jialing-chain/jialing/internal/order/pow"
 	"github.com/jialing-chain/jialing/internal/order/raft"
 	"github.com/jialing-chain/jialing/internal/order/solo"
 	"github.com/jialing-chain/jialing/internal/p2p"
@@ -35,7 +36,7 @@ func (n *Node) compose(st *store.Store) (*pipeline, *serve.Server, error) {
 		return nil, nil, err
 	}
 	if p.serve, err = eth.New(n.cfg.RPC, eth.Sources{Genesis: n.genesis, Suite: n.suite, Ledger: st, States: st,
-		Pool: gatedPool{servePool{p.pool}, n.Problem}, Calls: p.execute, Node: serveNode{n, p}, Admin: administration{n}, Teaching: n.lessons(p)}, n.now); err != nil {
+		Pool: gatedPool{servePool{p.pool}, n.Problem}, Calls: p.execute, Node: serveNode{n, p}, Admin: administration{n}, Miner: p.mining(), Teaching: n.lessons(p)}, n.now); err != nil {
 		return nil, nil, err
 	}
 	if n.opts.Headless {
@@ -132,7 +133,12 @@ func (n *Node) newOrder(p *pipeline) error {
 		o.ID = me.ID
 	}
 	var err error
-	if p.engine, err = newEngine(n.genesis, n.suite, p.genesisHash, n.key, p.store, n.log); err != nil {
+	if n.genesis.Consensus.Engine == chain.PoW {
+		err = n.newMiner(p)
+	} else {
+		p.engine, err = newEngine(n.genesis, n.suite, p.genesisHash, n.key, p.store, n.log)
+	}
+	if err != nil {
 		return err
 	}
 	if p.network != nil {
@@ -183,8 +189,8 @@ func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key cr
 		return bft.New(bft.Config{Kind: g.Consensus.Engine, Suite: suite, GenesisHash: genesis, Public: key.Public().Bytes(), Params: *g.Consensus.BFT, Heartbeat: heartbeat,
 			Journal: journal, Log: log})
 	}
-	if g.Consensus.Engine != chain.Solo {
-		return nil, fmt.Errorf("engine %q is not in this build", g.Consensus.Engine)
+	if g.Consensus.Engine == chain.PoW {
+		return newWorkEngine(g, suite, genesis, st, log, func(*pow.Config) {})
 	}
 	return solo.New(suite, genesis, g.Validators[0].ID, heartbeat), nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/order"
+	"github.com/jialing-chain/jialing/internal/order/pow"
 	"github.com/jialing-chain/jialing/internal/pool"
 	"github.com/jialing-chain/jialing/internal/store"
 )
@@ -28,6 +29,8 @@ type Options struct {
 	// Watch is given the stages of each run when they begin to work, and nil before the ledger closes: what looks inside has let go of them when that
 	// call returns. It may be called by any goroutine, one at a time.
 	Watch func(*Stages)
+	// Solver finds blocks of a chain of work in place of this machine's processors.
+	Solver pow.Solver
 }
 
 // Stages are what works inside a node, for simulations and tests.

@@ -58,6 +58,9 @@ type pipeline struct {
 
 	// executed is the last executed height; the store's head is the last durable one.
 	executed atomic.Uint64
+	// headers are for an engine whose blocks name executed ones, and miner is that engine; nil with others.
+	headers *executedHeaders
+	miner   *powMiner
 	// head is the last executed header and recent the hashes up to it. Both are the execute goroutine's.
 	head   *chain.Header
 	recent recentHashes
@@ -148,6 +151,11 @@ func (p *pipeline) executeOne(ctx context.Context, work *order.Work) (*chain.Exe
 	p.recent.add(height, e.Block.Hash)
 	p.writes.add(e)
 	p.executed.Store(height)
+	if p.headers != nil {
+		if err := p.headers.add(e.Block.Header); err != nil {
+			return nil, err
+		}
+	}
 	p.story.executed(e)
 	if p.network != nil && (e.Change != nil || !sameSet(rule, next)) {
 		p.meet()
