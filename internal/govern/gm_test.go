@@ -22,6 +22,13 @@ func TestOnGM(t *testing.T) {
 		"RegisteringTakesAQuorum":                TestRegisteringTakesAQuorum,
 		"ASetRulesSixtyFourBlocksAfterItsChange": TestASetRulesSixtyFourBlocksAfterItsChange,
 		"ChangesOneAfterTheOther":                TestChangesOneAfterTheOther,
+		"FoundingStakeIsTheContracts":            TestFoundingStakeIsTheContracts,
+		"Registering":                            TestRegistering,
+		"Attendance":                             TestAttendance,
+		"Slashing":                               TestSlashing,
+		"ForgedEvidence":                         TestForgedEvidence,
+		"FormerKeys":                             TestFormerKeys,
+		"FromVotesToStakeAndBack":                TestFromVotesToStakeAndBack,
 	} {
 		t.Run(name, test)
 	}

@@ -523,7 +523,9 @@ func (x *stakeRun) forge(s *staker) {
 		return
 	}
 	height := x.height
-	say := func(h uint64, header byte) []byte { return chain.AttestationMessage(genesisHash, h, crypto.Hash{header}) }
+	say := func(h uint64, header byte) []byte {
+		return chain.AttestationMessage(genesisHash, h, crypto.Hash{header})
+	}
 	one, other := say(height, 1), say(height, 2)
 	later := say(height+1, 2)
 	foreign := [2][]byte{chain.AttestationMessage(crypto.Hash{9}, height, crypto.Hash{1}), chain.AttestationMessage(crypto.Hash{9}, height, crypto.Hash{2})}
