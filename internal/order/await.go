@@ -15,6 +15,8 @@ const (
 	// askAfter is how long Verify waits without any of a proposal's transactions coming in before it asks the proposer for them. While they come, they are on
 	// their way through the pool, and asking would only have each verified twice.
 	askAfter = 30 * time.Millisecond
+	// askOld is the age from which on a block of an engine of branches is asked for at once.
+	askOld = time.Second
 	// verifyWaits bounds, in times VerifyWait, how long a proposal whose transactions keep coming in may hold up the engine.
 	verifyWaits = 4
 )
@@ -67,7 +69,11 @@ func (d *Driver) await(ctx context.Context, from PeerID, p *Proposal) (chain.Txs
 			<-fetched
 		}
 	}()
-	quiet, patience := time.NewTimer(askAfter), time.NewTimer(d.cfg.VerifyWait)
+	wait := askAfter
+	if p.Proposer == 0 && p.TimeMillis+uint64(askOld.Milliseconds()) < d.nowMillis() {
+		wait = 0 // nothing of an old block is on its way through the pools
+	}
+	quiet, patience := time.NewTimer(wait), time.NewTimer(d.cfg.VerifyWait)
 	defer quiet.Stop()
 	defer patience.Stop()
 	unknown := func() error {

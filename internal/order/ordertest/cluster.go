@@ -1,6 +1,7 @@
 package ordertest
 
 import (
+	"context"
 	"log/slog"
 	"math/big"
 	"math/rand"
@@ -30,6 +31,10 @@ type Engine struct {
 	Latency time.Duration
 	// Settle bounds, in virtual time, how long the engine needs for anything: a start, a restart, a burst.
 	Settle time.Duration
+	// Genesis sets what the engine wants of the genesis; nil: nothing.
+	Genesis func(*chain.Consensus)
+	// Open says that anybody may extend the chain: there are no validators, decisions come without work for them, and what is decided is so deep.
+	Open bool
 }
 
 // Node is what an engine is made from.
@@ -42,7 +47,10 @@ type Node struct {
 	Dir         string
 	Heartbeat   time.Duration
 	Journal     order.Journal
-	Log         *slog.Logger
+	Genesis     *chain.Genesis
+	// Executed waits until the node has executed the block at height, and returns its header's hash.
+	Executed func(ctx context.Context, height uint64) (crypto.Hash, error)
+	Log      *slog.Logger
 }
 
 // cluster is a network of nodes, each with the real driver over fakes.
@@ -70,6 +78,9 @@ func newCluster(t testing.TB, e Engine, change func(*chain.Consensus)) *cluster 
 	}
 	g := &chain.Genesis{ChainID: 1, TimeMillis: 1, GasLimit: 1 << 40,
 		Consensus: chain.Consensus{MaxBlockTxs: 10, MaxBlockBytes: 1 << 20, BatchMillis: int(batchTime.Milliseconds())}}
+	if e.Genesis != nil {
+		e.Genesis(&g.Consensus)
+	}
 	if change != nil {
 		change(&g.Consensus)
 	}
@@ -77,6 +88,9 @@ func newCluster(t testing.TB, e Engine, change func(*chain.Consensus)) *cluster 
 	for i := range e.Nodes {
 		n := c.newNode(chain.ValidatorID(i+1), nil)
 		g.Validators = append(g.Validators, chain.GenesisValidator{ID: n.ID, PublicKey: n.Key.Public().Bytes(), Address: address(n.ID)})
+	}
+	if e.Open {
+		g.Validators = nil
 	}
 	c.changes = []setChange{{1, g.ValidatorSet()}}
 	for _, n := range c.nodes {
@@ -94,9 +108,9 @@ func (c *cluster) newNode(id chain.ValidatorID, key crypto.PrivateKey) *node {
 		key, err = c.engine.Suite.GenerateKey(rand.New(rand.NewSource(int64(id))))
 		require.NoError(c, err)
 	}
-	n := &node{c: c, peer: order.PeerID(id), ledger: new(Ledger), journal: new(Journal), inbox: make(chan message, 4096)}
+	n := &node{c: c, peer: order.PeerID(id), ledger: new(Ledger), journal: new(Journal), inbox: make(chan message, 4096), ran: make(chan struct{})}
 	n.Node = Node{ID: id, Set: c.genesis.ValidatorSet(), Suite: c.engine.Suite, GenesisHash: c.hash, Key: key, Dir: c.TempDir(), Journal: n.journal,
-		Log: logger(id), Heartbeat: time.Duration(c.genesis.Consensus.HeartbeatMillis) * time.Millisecond}
+		Log: logger(id), Genesis: c.genesis, Executed: n.executedHash, Heartbeat: time.Duration(c.genesis.Consensus.HeartbeatMillis) * time.Millisecond}
 	c.nodes = append(c.nodes, n)
 	return n
 }

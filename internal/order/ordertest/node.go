@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/order"
 )
 
@@ -34,10 +35,12 @@ type node struct {
 	pool     *Pool
 	up       bool
 	executed uint64
-	paused   bool
-	resume   chan struct{}
-	stop     context.CancelFunc
-	result   chan error
+	// ran is closed and replaced when executed has grown.
+	ran    chan struct{}
+	paused bool
+	resume chan struct{}
+	stop   context.CancelFunc
+	result chan error
 }
 
 // ended waits for the node's end. Its pool does not outlive it.
@@ -239,6 +242,30 @@ func (n *node) execute(w order.Work) {
 		}
 	}
 	n.executed = w.Decision.Height
+	close(n.ran)
+	n.ran = make(chan struct{})
+}
+
+// executedHash stands for the hash of the header that executing the block at height gives.
+func (n *node) executedHash(ctx context.Context, height uint64) (crypto.Hash, error) {
+	for {
+		n.mu.Lock()
+		done, ran := n.executed >= height, n.ran
+		n.mu.Unlock()
+		if done {
+			d, _, err := n.ledger.Decision(height)
+			if err != nil {
+				return crypto.Hash{}, err
+			}
+			hash := d.Hash(n.Suite)
+			return n.Suite.Sum([]byte("executed"), hash[:]), nil
+		}
+		select {
+		case <-ran:
+		case <-ctx.Done():
+			return crypto.Hash{}, ctx.Err()
+		}
+	}
 }
 
 // pause stops or resumes execution.

@@ -46,8 +46,11 @@ func (s *session) deliverNext() error {
 	// A branch of headers that has more work and leaves next out: its blocks may still come, or are passed over in the end. Where it is as deep as peers
 	// deliver, they have it in their ledgers.
 	next, last = s.bestPath.at(height), s.bestPath.at(confirming)
-	if next == nil || last == nil || !last.checked || next.complete || next.fetch.holding || s.e.cfg.Now().Before(s.syncAt) {
+	if next == nil || last == nil || !last.checked || next.fetch.holding || s.e.cfg.Now().Before(s.syncAt) {
 		return nil
+	}
+	if next.complete && !s.farBehind() {
+		return nil // the blocks above it are fetched one by one
 	}
 	d := delivery{}
 	chosen := make(map[uint64]crypto.Hash)
@@ -59,6 +62,11 @@ func (s *session) deliverNext() error {
 	s.delivering = true
 	s.deliveries <- d
 	return nil
+}
+
+// farBehind tells whether blocks above the tip are delivered elsewhere, so that they are to be had from ledgers only.
+func (s *session) farBehind() bool {
+	return s.tree.best.header.Height > s.tree.tip.header.Height+s.tree.rules.depth
 }
 
 // deliver does what the loop asks for.

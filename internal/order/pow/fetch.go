@@ -15,7 +15,7 @@ const (
 	// fetchAhead is how many blocks above the last complete one are asked for.
 	fetchAhead = 32
 	// againLeast and againMost bound after how long a block is asked for again, of another peer; in between it is an interval.
-	againLeast = 500 * time.Millisecond
+	againLeast = 200 * time.Millisecond
 	againMost  = 5 * time.Second
 	// patience is how many times a block is asked for, with all peers that there are asked at least once, before its branch is passed over: its miner may
 	// withhold it. It counts again as soon as it comes.
@@ -77,7 +77,7 @@ func (s *session) fetchBlocks() {
 		return
 	}
 	first := t.root.header.Height + 1
-	if depth := t.rules.depth; s.syncs < syncsFirst && t.best.header.Height >= first+depth-1 && t.best.header.Height > t.tip.header.Height+depth {
+	if depth := t.rules.depth; s.syncs < syncsFirst && s.farBehind() {
 		first = t.best.header.Height - depth + 2 // those below are in ledgers: deliverNext catches up
 	}
 	var batch []*node

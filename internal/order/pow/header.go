@@ -115,3 +115,9 @@ func Hash(suite crypto.Suite, encoded []byte) crypto.Hash {
 func Root(suite crypto.Suite, genesis crypto.Hash) crypto.Hash {
 	return suite.Sum([]byte("jialing/work/1"), genesis[:])
 }
+
+// Solved tells whether the header's hash meets its target.
+func Solved(suite crypto.Suite, h *Header) bool {
+	target, ok := expand(h.Bits)
+	return ok && meets(Hash(suite, h.Encode()), target)
+}

@@ -12,8 +12,10 @@ import (
 const (
 	// maxPeers bounds the peers that are remembered; of more, the one that was silent longest goes. Nodes have far fewer at a time.
 	maxPeers = 512
-	// askWait is how long a peer may take to answer a page of headers.
-	askWait = 5 * time.Second
+	// askLeast and askMost bound how long a peer may take to answer a page of headers before it is asked again; in between it is four intervals, as forks grow
+	// by the interval.
+	askLeast = 500 * time.Millisecond
+	askMost  = 5 * time.Second
 	// asksPerBeat and blocksPerBeat are how many pages of headers and how many blocks one peer is served between two beats. The rest it asks for again.
 	asksPerBeat   = 16
 	blocksPerBeat = 64
@@ -62,7 +64,7 @@ func (p peers) of(id order.PeerID, now time.Time) *peer {
 }
 
 // tick begins a beat.
-func (p peers) tick(now time.Time) {
+func (p peers) tick(now time.Time, askWait time.Duration) {
 	for _, who := range p {
 		who.pages, who.blocks = 0, 0
 		if now.Sub(who.asked) > askWait {

@@ -158,7 +158,7 @@ func (s *session) loop(ctx context.Context) error {
 	if err := s.restore(ctx); err != nil {
 		return err
 	}
-	s.greeted = start.Add(askWait)
+	s.greeted = start.Add(askMost)
 	s.host.Broadcast(askFrame(s.locator(s.tree.tip)))
 	ticker := time.NewTicker(s.beat())
 	defer ticker.Stop()
@@ -232,11 +232,14 @@ func (s *session) sayEvery() time.Duration {
 	return min(max(s.e.cfg.interval(), time.Second), 10*time.Second)
 }
 
+// askWait is how long a peer may take to answer.
+func (s *session) askWait() time.Duration { return min(max(4*s.e.cfg.interval(), askLeast), askMost) }
+
 // tick does what is due by the clock.
 func (s *session) tick() {
 	now := s.e.cfg.Now()
 	s.orphans.expire(now)
-	s.peers.tick(now)
+	s.peers.tick(now, s.askWait())
 	s.passOver(now)
 }
 

@@ -28,7 +28,7 @@ func (s *session) offerWork() {
 		executed, ready = t.executed[height-t.rules.depth]
 	}
 	switch {
-	case !ready || now.Before(s.mineAfter) || t.best.header.Height > t.tip.header.Height+t.rules.depth:
+	case !ready || now.Before(s.mineAfter) || s.farBehind():
 		s.offered = nil // blocks are executed or fetched first
 		s.e.work.offer(nil)
 		return
