@@ -103,33 +103,28 @@ func (p *plan) ofRaft() *plan {
 	return p
 }
 
-// planOf is the plan with that name: a seed's number, the same behind a suite ("gm-17") or an engine ("raft-17"), or one that is written out here.
+// planOf is the plan with that name: a seed's number, the same behind a suite ("gm-17"), an engine ("raft-17") or both ("gm-raft-17"), or one that is
+// written out here.
 func planOf(name string) (*plan, error) {
 	if name == "31-validators" {
 		return &plan{seed: 31, suite: intl.Suite{}, nodes: 31, validators: 31, faulty: 10, accounts: 8, bft: chain.DefaultBFTParams(), rounds: 1, chaos: 20 * time.Second, pace: 5 * time.Second,
 			gap: 10 * time.Second, faults: []faultKind{faultPowerLoss, faultLeaderKills}}, nil
 	}
-	word, number, found := strings.Cut(name, "-")
-	if !found {
-		word, number = intl.Suite{}.Name(), name
-	}
-	if word == string(chain.Raft) {
-		seed, err := strconv.ParseUint(number, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("no such seed: %w", err)
-		}
-		return newPlan(seed).ofRaft(), nil
-	}
-	suite, err := node.SuiteByName(word)
-	if err != nil {
-		return nil, fmt.Errorf("no such seed: %w", err)
-	}
-	seed, err := strconv.ParseUint(number, 10, 64)
+	words := strings.Split(name, "-")
+	seed, err := strconv.ParseUint(words[len(words)-1], 10, 64)
 	if err != nil {
 		return nil, fmt.Errorf("no such seed: %w", err)
 	}
 	p := newPlan(seed)
-	p.suite = suite
+	for _, word := range words[:len(words)-1] {
+		if word == string(chain.Raft) {
+			p = p.ofRaft()
+			continue
+		}
+		if p.suite, err = node.SuiteByName(word); err != nil {
+			return nil, fmt.Errorf("no such seed: %w", err)
+		}
+	}
 	return p, nil
 }
 

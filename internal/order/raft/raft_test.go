@@ -26,6 +26,8 @@ func TestContract(t *testing.T) { ordertest.Run(t, engine(3)) }
 
 func TestFaults(t *testing.T) { ordertest.RunFaults(t, engine(4), 4*time.Second, seeds()) }
 
+func TestRejoin(t *testing.T) { ordertest.RunRejoin(t, engine(4), 1500*time.Millisecond) }
+
 func TestMembership(t *testing.T) { ordertest.RunMembership(t, engine(4)) }
 
 // seeds is how many random histories are tried: ORDERTEST_SEEDS for a long search.
