@@ -27,10 +27,11 @@ const wanted = {
   "internal/govern/contract/Evidence.sol": [], // a library that Staking holds
   "internal/govern/contract/EvidenceView.sol": ["EvidenceView"],
   "internal/govern/contract/Staking.sol": ["Staking"],
+  "internal/govern/contract/Engines.sol": ["Engines"],
 };
 
 // Contracts that the genesis holds: nobody deploys them, so their artifact has the code that runs as well.
-const inGenesis = ["Validators", "Organisations", "Staking"];
+const inGenesis = ["Validators", "Organisations", "Staking", "Engines"];
 
 const settings = {
   optimizer: { enabled: true, runs: 200 },

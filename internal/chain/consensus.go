@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/math"
 	"github.com/ethereum/go-ethereum/rlp"
 
@@ -104,6 +105,24 @@ func (r *Rule) CheckForm() error {
 	}
 	return nil
 }
+
+// Term is the time for which one engine rules without a break, from a height on.
+type Term struct {
+	Engine EngineKind
+	From   uint64
+}
+
+// EnginesAddress is where the contract Engines is on chains that may change their engine.
+var EnginesAddress = common.HexToAddress("0x0000000000000000000000000000000000001004")
+
+// Changeable tells whether the chain's own decision can change its engine: the genesis holds the contract for that.
+func (g *Genesis) Changeable() bool {
+	_, ok := g.Alloc[EnginesAddress]
+	return ok
+}
+
+// Networked tells whether the chain is for several validators, now or after a change of its engine.
+func (g *Genesis) Networked() bool { return g.Consensus.Engine.Networked() || g.Changeable() }
 
 // BFTParams are the times after which validators lose patience with a leader, in milliseconds.
 type BFTParams struct {

@@ -2,6 +2,7 @@ package govern
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 
@@ -40,11 +41,11 @@ func Account(g *chain.Genesis) chain.GenesisAccount {
 	return chain.GenesisAccount{Nonce: 1, Code: bytes.Clone(Code()), Storage: w}
 }
 
-// Check refuses a genesis with a networked engine whose alloc does not hold exactly Account(g) under Address and StakeAccount(g), where it has
-// StakeParams, under chain.StakingAddress, or whose validators the contracts could not have: its errors wrap chain.ErrGenesis and name the field. With
+// Check refuses a genesis for several validators whose alloc does not hold exactly Account(g) under Address, StakeAccount(g) under
+// chain.StakingAddress where it has StakeParams, and EnginesAccount(g) under chain.EnginesAddress or nothing, or whose validators the contracts could not have: its errors wrap chain.ErrGenesis and name the field. With
 // another engine there is nothing to check.
 func Check(g *chain.Genesis) error {
-	if !g.Consensus.Engine.Networked() {
+	if !g.Networked() {
 		return nil
 	}
 	bad := func(field, format string, args ...any) error {
@@ -73,5 +74,5 @@ func Check(g *chain.Genesis) error {
 	case !maps.Equal(have.Storage, want.Storage):
 		return bad(field+".storage", "does not hold exactly the founding validators")
 	}
-	return checkStake(g)
+	return cmp.Or(checkStake(g), checkEngines(g))
 }

@@ -73,8 +73,14 @@ func Settled(st chain.State, height uint64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	at := binary.BigEndian.Uint64(v[24:])
-	return at == 0 || at+chain.ActivationDelay <= height+1, nil
+	if at := binary.BigEndian.Uint64(v[24:]); at != 0 && at+chain.ActivationDelay > height+1 {
+		return false, nil
+	}
+	v, err = st.Slot(chain.EnginesAddress, number(slotTerms)) // nothing where the chain cannot change its engine
+	if err != nil {
+		return false, err
+	}
+	return binary.BigEndian.Uint64(v[24:]) <= height+1, nil
 }
 
 func compareIDs(a, b chain.ValidatorID) int {

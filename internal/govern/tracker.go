@@ -28,8 +28,9 @@ type Tracker struct {
 	suite crypto.Suite
 	// fixed: the engine has no contract, the founding rule is for ever.
 	fixed bool
-	// engine is the chain's.
-	engine chain.EngineKind
+	// engine is the founding one; changeable: the contract Engines says which one rules now.
+	engine     chain.EngineKind
+	changeable bool
 
 	mu       sync.Mutex
 	executed uint64
@@ -37,6 +38,8 @@ type Tracker struct {
 	newest  *chain.Rule
 	hash    crypto.Hash
 	members []Member
+	// terms are the newest and the one before it.
+	terms [2]chain.Term
 	// pending are the changes by executed blocks that may not be durable yet, ascending: a handful, the blocks between execute and store.
 	pending []chain.SetChange
 	moved   chan struct{} // closed and replaced when executed moves
@@ -49,9 +52,10 @@ func NewTracker(g *chain.Genesis, suite crypto.Suite, src Source) (*Tracker, err
 	if err != nil {
 		return nil, fmt.Errorf("read validators: %w", err)
 	}
-	t := &Tracker{src: src, suite: suite, fixed: !g.Consensus.Engine.Networked(), engine: g.Consensus.Engine, executed: head, newest: newest, hash: newest.Hash(suite),
+	t := &Tracker{src: src, suite: suite, fixed: !g.Networked(), engine: g.Consensus.Engine, changeable: g.Changeable(), executed: head, newest: newest, hash: newest.Hash(suite),
 		moved: make(chan struct{})}
 	if t.fixed {
+		t.terms = [2]chain.Term{{Engine: t.engine, From: 1}, {Engine: t.engine, From: 1}}
 		for i, v := range newest.Set {
 			t.members = append(t.members, Member{Validator: v, Name: g.Validators[i].Name, Endpoint: g.Validators[i].Endpoint})
 		}
@@ -61,10 +65,11 @@ func NewTracker(g *chain.Genesis, suite crypto.Suite, src Source) (*Tracker, err
 	if err != nil {
 		return nil, fmt.Errorf("read validators: %w", err)
 	}
-	rule, members, err := t.read(st)
+	rule, members, terms, err := t.read(st)
 	if err != nil {
 		return nil, fmt.Errorf("read validators: %w", err)
 	}
+	t.terms = terms
 	if rule.Hash(suite) != t.hash {
 		return nil, fmt.Errorf("%w: after block %d it names validators %s, the ledger recorded %s", ErrState, head, rule.Hash(suite), t.hash)
 	}
@@ -76,16 +81,16 @@ func NewTracker(g *chain.Genesis, suite crypto.Suite, src Source) (*Tracker, err
 // none. Heights come in order, from the one above the head at start on. It costs nothing but a look for the contract's account in writes.
 func (t *Tracker) Executed(height uint64, writes chain.WriteSet, st chain.State) (*chain.SetChange, error) {
 	var change *chain.SetChange
-	newest, hash, members := t.newest, t.hash, t.members // this goroutine alone writes them
+	newest, hash, members, terms := t.newest, t.hash, t.members, t.terms // this goroutine alone writes them
 	if height != t.executed+1 {
 		return nil, fmt.Errorf("govern: block %d is executed after block %d", height, t.executed)
 	}
-	if !t.fixed && changes(writes) {
-		rule, read, err := t.read(st)
+	if !t.fixed && (changes(writes, Address, slotChange) || t.changeable && changes(writes, chain.EnginesAddress, slotTerms)) {
+		rule, read, engines, err := t.read(st)
 		if err != nil {
 			return nil, fmt.Errorf("read validators after block %d: %w", height, err)
 		}
-		members = read
+		members, terms = read, engines
 		if h := rule.Hash(t.suite); h != hash {
 			newest, hash = rule, h
 			change = &chain.SetChange{From: height + chain.ActivationDelay, Rule: *rule}
@@ -94,7 +99,7 @@ func (t *Tracker) Executed(height uint64, writes chain.WriteSet, st chain.State)
 	durable := t.src.Head().Number.Uint64()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.executed, t.newest, t.hash, t.members = height, newest, hash, members
+	t.executed, t.newest, t.hash, t.members, t.terms = height, newest, hash, members, terms
 	t.pending = slices.DeleteFunc(t.pending, func(c chain.SetChange) bool { return c.From <= durable+chain.ActivationDelay })
 	if change != nil {
 		t.pending = append(t.pending, *change)
@@ -105,12 +110,36 @@ func (t *Tracker) Executed(height uint64, writes chain.WriteSet, st chain.State)
 }
 
 // read is what the contracts say after a block.
-func (t *Tracker) read(st chain.State) (*chain.Rule, []Member, error) {
+func (t *Tracker) read(st chain.State) (*chain.Rule, []Member, [2]chain.Term, error) {
+	terms := [2]chain.Term{{Engine: t.engine, From: 1}, {Engine: t.engine, From: 1}}
 	set, members, err := Read(st)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, terms, err
 	}
-	return &chain.Rule{Engine: t.engine, Set: set}, members, nil
+	if t.changeable {
+		if terms[0], terms[1], err = ReadEngines(st); err != nil {
+			return nil, nil, terms, err
+		}
+	}
+	if terms[0].Engine == chain.Solo {
+		set = set[:1] // the others wait for an engine that has a place for them
+	}
+	return &chain.Rule{Engine: terms[0].Engine, Set: set}, members, terms, nil
+}
+
+// TermOf is the term in which a height lies that is not below the last executed one's. False when its rule is not settled yet, or its term has been forgotten.
+func (t *Tracker) TermOf(height uint64) (chain.Term, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if height > t.executed+chain.ActivationDelay {
+		return chain.Term{}, false
+	}
+	for _, term := range t.terms {
+		if height >= term.From {
+			return term, true
+		}
+	}
+	return chain.Term{}, false
 }
 
 // At says who orders and attests height, and how. It waits until the block that settles it is executed here, or until ctx ends. Callers must not
@@ -168,8 +197,8 @@ func (t *Tracker) look(height uint64) (*chain.Rule, <-chan struct{}, error) {
 	return rule, nil, nil
 }
 
-// changes tells whether a block's writes changed any validator: the contract writes the change slot then and only then.
-func changes(writes chain.WriteSet) bool {
-	i, found := slices.BinarySearchFunc(writes, Address, func(c chain.AccountChange, a common.Address) int { return c.Address.Cmp(a) })
-	return found && slices.ContainsFunc(writes[i].Slots, func(s chain.SlotChange) bool { return s.Key == number(slotChange) })
+// changes tells whether a block's writes changed what a contract has for nodes: it writes that slot then and only then.
+func changes(writes chain.WriteSet, contract common.Address, slot uint64) bool {
+	i, found := slices.BinarySearchFunc(writes, contract, func(c chain.AccountChange, a common.Address) int { return c.Address.Cmp(a) })
+	return found && slices.ContainsFunc(writes[i].Slots, func(s chain.SlotChange) bool { return s.Key == number(slot) })
 }
