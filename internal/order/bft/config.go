@@ -22,6 +22,8 @@ type Config struct {
 	GenesisHash crypto.Hash
 	// Public is this node's key as validator sets name it. A node whose key is in no set follows, until a set names it.
 	Public []byte
+	// From is the first height of this engine's term: what was decided before it bears another engine's proof. 0 or 1: the chain began with it.
+	From   uint64
 	Params chain.BFTParams
 	// Heartbeat makes an empty decision after that long without one; 0: never.
 	Heartbeat time.Duration

@@ -159,6 +159,21 @@ func (e *Engine) VerifyDecision(set chain.ValidatorSet, d *chain.Decision) error
 	return nil
 }
 
+// checkpoint is the decision on which a session stands, in the library's terms. Where another engine has proven it, it is view 0's, without commits: every member
+// of the session has it, verified by the rule of its height, or would not have begun the session.
+func (e *Engine) checkpoint(d *chain.Decision) (types.Decision, *smartbftprotos.ViewMetadata, error) {
+	if d == nil || d.Height >= e.cfg.From {
+		return checkpoint(e.cfg.Suite, d)
+	}
+	md := &smartbftprotos.ViewMetadata{LatestSequence: d.Height}
+	raw, err := proto.Marshal(md)
+	if err != nil {
+		return types.Decision{}, nil, fmt.Errorf("encode where the term begins: %w", err)
+	}
+	hash := d.Hash(e.cfg.Suite)
+	return types.Decision{Proposal: types.Proposal{Header: hash[:], Metadata: raw}}, md, nil
+}
+
 // checkpoint is the decision in the library's terms; the zero value for none.
 func checkpoint(suite crypto.Suite, d *chain.Decision) (types.Decision, *smartbftprotos.ViewMetadata, error) {
 	if d == nil {

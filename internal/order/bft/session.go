@@ -87,7 +87,7 @@ func newSession(e *Engine, h order.Host, j *journal, last *chain.Decision, set c
 		views: make(chan viewReport, len(set)), jump: make(chan viewAt, 1), over: make(chan struct{}), last: last, durable: make(chan struct{}), evidence: newEvidence()}
 	e.held = newHoldings(set, e.held)
 	s.intake.init(e.held)
-	given, md, err := checkpoint(e.cfg.Suite, last)
+	given, md, err := e.checkpoint(last)
 	if err != nil {
 		return nil, fmt.Errorf("bft: %w", err)
 	}

@@ -51,6 +51,10 @@ type Node struct {
 	// Executed waits until the node has executed the block at height, and returns its header's hash.
 	Executed func(ctx context.Context, height uint64) (crypto.Hash, error)
 	Log      *slog.Logger
+	// Last is the last decision's height, Rule and TermOf say what is settled of who rules a height and since when; for engines that change.
+	Last   uint64
+	Rule   func(height uint64) *chain.Rule
+	TermOf func(height uint64) (chain.Term, bool)
 }
 
 // cluster is a network of nodes, each with the real driver over fakes.
@@ -66,8 +70,9 @@ type cluster struct {
 }
 
 type setChange struct {
-	from uint64
-	set  chain.ValidatorSet
+	from   uint64
+	set    chain.ValidatorSet
+	engine chain.EngineKind
 }
 
 const batchTime = 5 * time.Millisecond
@@ -92,7 +97,7 @@ func newCluster(t testing.TB, e Engine, change func(*chain.Consensus)) *cluster 
 	if e.Open {
 		g.Validators = nil
 	}
-	c.changes = []setChange{{1, g.ValidatorSet()}}
+	c.changes = []setChange{{1, g.ValidatorSet(), g.Consensus.Engine}}
 	for _, n := range c.nodes {
 		n.Set = g.ValidatorSet()
 	}
@@ -111,6 +116,10 @@ func (c *cluster) newNode(id chain.ValidatorID, key crypto.PrivateKey) *node {
 	n := &node{c: c, peer: order.PeerID(id), ledger: new(Ledger), journal: new(Journal), inbox: make(chan message, 4096), ran: make(chan struct{})}
 	n.Node = Node{ID: id, Set: c.genesis.ValidatorSet(), Suite: c.engine.Suite, GenesisHash: c.hash, Key: key, Dir: c.TempDir(), Journal: n.journal,
 		Log: logger(id), Genesis: c.genesis, Executed: n.executedHash, Heartbeat: time.Duration(c.genesis.Consensus.HeartbeatMillis) * time.Millisecond}
+	n.Rule = func(height uint64) *chain.Rule { return c.ruleAt(height) }
+	n.TermOf = func(height uint64) (chain.Term, bool) {
+		return c.termOf(height), n.done()+chain.ActivationDelay >= height
+	}
 	c.nodes = append(c.nodes, n)
 	return n
 }
@@ -150,13 +159,25 @@ func (c *cluster) halt() {
 	}
 }
 
-func (c *cluster) setAt(height uint64) (set chain.ValidatorSet) {
+func (c *cluster) ruleAt(height uint64) *chain.Rule {
+	rule := new(chain.Rule)
 	for _, x := range c.changes {
 		if x.from <= height {
-			set = x.set
+			rule = &chain.Rule{Engine: x.engine, Set: x.set}
 		}
 	}
-	return set
+	return rule
+}
+
+func (c *cluster) setAt(height uint64) chain.ValidatorSet { return c.ruleAt(height).Set }
+
+func (c *cluster) termOf(height uint64) (term chain.Term) {
+	for i, x := range c.changes {
+		if x.from <= height && (i == 0 || x.engine != term.Engine) {
+			term = chain.Term{Engine: x.engine, From: x.from}
+		}
+	}
+	return term
 }
 
 // submit brings transactions [from, to) to the pools of all running nodes, as gossip would.

@@ -36,7 +36,7 @@ func (c *cluster) rule(from uint64, nodes ...*node) {
 		set = append(set, n.member())
 	}
 	slices.SortFunc(set, func(a, b chain.Validator) int { return int(a.ID) - int(b.ID) })
-	c.changes = append(c.changes, setChange{from, set})
+	c.changes = append(c.changes, setChange{from, set, c.changes[len(c.changes)-1].engine})
 }
 
 // reach submits until the ledgers are at height.

@@ -76,6 +76,7 @@ func (n *node) start() {
 	for len(n.inbox) > 0 {
 		<-n.inbox
 	}
+	n.Last = n.ledger.Height()
 	n.engine = n.c.engine.New(n.c, n.Node)
 	cfg := order.DefaultConfig()
 	node := order.Node{Genesis: n.c.genesis, GenesisHash: n.GenesisHash, Suite: n.Suite, ID: n.ID, Key: n.Key, Pool: n.pool, Ledger: n.ledger,
@@ -181,7 +182,7 @@ func (s sets) At(ctx context.Context, height uint64) (*chain.Rule, error) {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	return &chain.Rule{Engine: s.n.c.genesis.Consensus.Engine, Set: s.n.c.setAt(height)}, nil
+	return s.n.c.ruleAt(height), nil
 }
 
 // watched checks what the driver would forgive: after a cancellation Run returns nil.

@@ -46,7 +46,7 @@ func (e *Engine) beBorn(ctx context.Context, h order.Host, j *journal, me chain.
 	if err != nil || !first {
 		return false, err
 	}
-	return true, j.begin(e.cfg.Founders)
+	return true, j.begin(e.cfg.Founders, max(e.cfg.From, 1)-1)
 }
 
 // askOthers tells whether more than half of the other validators say that this is this member's first life.

@@ -18,8 +18,10 @@ type Config struct {
 	Suite crypto.Suite
 	// GenesisHash is the suite's hash of block 0's header.
 	GenesisHash crypto.Hash
-	// Founders are the genesis' validators, with whom the log begins.
+	// Founders are the validators of From, the first height of this engine's term: with them and behind that height's parent the log begins. 0 or 1: the chain
+	// began with this engine.
 	Founders chain.ValidatorSet
+	From     uint64
 	// Public is this node's key as validator sets name it. A node whose key is in no set follows, until a set names it.
 	Public []byte
 	Params chain.RaftParams

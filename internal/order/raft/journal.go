@@ -165,15 +165,15 @@ func (j *journal) save(rd *raft.Ready) error {
 	return j.append(&r)
 }
 
-// begin starts the log of a member. Founders begin with each other; who comes later is told by the leader.
-func (j *journal) begin(founders chain.ValidatorSet) error {
+// begin starts the log of a member, behind the decision of a height. Founders begin with each other; who comes later is told by the leader.
+func (j *journal) begin(founders chain.ValidatorSet, height uint64) error {
 	r := &record{Member: j.member, Birth: j.birth, Alive: true, Known: j.lives()}
 	if founders.Find(j.member) != nil {
 		state := &raftpb.ConfState{}
 		for _, v := range founders {
 			state.Voters = append(state.Voters, uint64(v.ID))
 		}
-		r.Snapshot = mustMarshal(newSnapshot(1, 1, 0, state))
+		r.Snapshot = mustMarshal(newSnapshot(1, 1, height, state))
 		r.Hard = mustMarshal(&raftpb.HardState{Term: new(uint64(1)), Vote: new(uint64(0)), Commit: new(uint64(1))})
 	}
 	j.storage, j.hard = raft.NewMemoryStorage(), nil

@@ -1,10 +1,11 @@
-// Package solo is the engine of a chain with one validator: it decides alone, at once.
+// Package solo is the engine of a chain with one validator: it decides alone, at once. Other nodes follow it.
 //
 // It stands in the order stage of pool → order → execute → attest → store → serve. It owns nothing but a doorbell. A decision's proof is the
 // validator's signature on its hash, so a stranger can check it as he would another engine's.
 package solo
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -19,26 +20,24 @@ import (
 type Engine struct {
 	suite     crypto.Suite
 	genesis   crypto.Hash
-	id        chain.ValidatorID
+	public    []byte
 	heartbeat time.Duration
 	bell      chan struct{}
 	height    atomic.Uint64
+	leader    atomic.Uint64
 }
 
-// New returns the engine of validator id on the chain whose genesis header has that suite hash. With a heartbeat above zero, an empty
-// decision is made after that long without one.
-func New(suite crypto.Suite, genesis crypto.Hash, id chain.ValidatorID, heartbeat time.Duration) *Engine {
-	return &Engine{suite: suite, genesis: genesis, id: id, heartbeat: heartbeat, bell: make(chan struct{}, 1)}
+// New returns the engine of the node with that public key on the chain whose genesis header has that suite hash: it decides where the key is the sole
+// validator's and follows otherwise. With a heartbeat above zero, an empty decision is made after that long without one.
+func New(suite crypto.Suite, genesis crypto.Hash, public []byte, heartbeat time.Duration) *Engine {
+	return &Engine{suite: suite, genesis: genesis, public: public, heartbeat: heartbeat, bell: make(chan struct{}, 1)}
 }
 
 // Run implements order.Engine.
 func (e *Engine) Run(ctx context.Context, h order.Host) error {
-	last, _, err := h.Sync(ctx, 0)
-	if err != nil {
-		return order.Ended(ctx, fmt.Errorf("solo: %w", err))
-	}
-	if last != nil {
-		e.height.Store(last.Height)
+	last, err := e.follow(ctx, h)
+	if err != nil || ctx.Err() != nil {
+		return order.Ended(ctx, err)
 	}
 	var beat <-chan time.Time // never, without a heartbeat
 	rewind := func() {
@@ -67,6 +66,30 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 			}
 			last, empty = d, false
 			rewind()
+		}
+	}
+}
+
+// follow brings the ledger to where the peers are, for as long as this node is not the validator.
+func (e *Engine) follow(ctx context.Context, h order.Host) (*chain.Decision, error) {
+	for {
+		last, set, err := h.Sync(ctx, 0)
+		if err != nil {
+			return nil, fmt.Errorf("solo: %w", err)
+		}
+		if last != nil {
+			e.height.Store(last.Height)
+		}
+		if len(set) > 0 {
+			e.leader.Store(uint64(set[0].ID))
+			if bytes.Equal(set[0].PublicKey, e.public) {
+				return last, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-h.Behind():
 		}
 	}
 }
@@ -111,5 +134,5 @@ func (e *Engine) VerifyDecision(set chain.ValidatorSet, d *chain.Decision) error
 
 // Status implements order.Engine.
 func (e *Engine) Status() order.Status {
-	return order.Status{Engine: chain.Solo, Height: e.height.Load(), Leader: e.id}
+	return order.Status{Engine: chain.Solo, Height: e.height.Load(), Leader: chain.ValidatorID(e.leader.Load())}
 }

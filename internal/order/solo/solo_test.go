@@ -14,7 +14,7 @@ func TestContract(t *testing.T) {
 		Nodes:  1,
 		Settle: time.Second,
 		New: func(_ testing.TB, n ordertest.Node) order.Engine {
-			return solo.New(n.Suite, n.GenesisHash, n.ID, n.Heartbeat)
+			return solo.New(n.Suite, n.GenesisHash, n.Key.Public().Bytes(), n.Heartbeat)
 		},
 	})
 }
