@@ -192,7 +192,7 @@ func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key cr
 	if g.Consensus.Engine == chain.PoW {
 		return newWorkEngine(g, suite, genesis, st, log, func(*pow.Config) {})
 	}
-	return solo.New(suite, genesis, g.Validators[0].ID, heartbeat), nil
+	return solo.New(suite, genesis, key.Public().Bytes(), heartbeat), nil
 }
 
 func (n *Node) newAttest(p *pipeline) error {
