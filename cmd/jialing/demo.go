@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,12 +16,14 @@ import (
 )
 
 type demoFlags struct {
-	dir, httpAddr, document, suite, consensus string
-	transfers, senders                        int
-	fresh, once, solo, compare                bool
+	dir, httpAddr, document, suite, consensus, script string
+	transfers, senders                                int
+	fresh, once, solo, compare                        bool
 	// engine is what consensus names; parameters are what it has otherwise than a new network, and why.
 	engine     *demoEngine
 	parameters string
+	// steps are what script, or the engine's own, asks for; none where nothing is done to the nodes.
+	steps []scriptStep
 }
 
 // Bounds of what the demo is asked to do: it signs everything before it sends. A network's demo kills a node while the second half of the transfers is
@@ -83,6 +86,8 @@ in this folder, and lesson.json beside the nodes' folders has what each run meas
 	flags.BoolVar(&f.fresh, "fresh", false, "replace the folder of an earlier demo")
 	flags.BoolVar(&f.once, "once", false, "stop after the table instead of serving on")
 	flags.BoolVar(&f.solo, "solo", false, "a chain of one node instead of a network: --consensus solo")
+	flags.StringVar(&f.script, "script", "", `what to do to the nodes under load, like "5s kill 1; 8s restart 1; 10s partition 1,2|3,4; 15s heal; 16s byzantine 2; 20s end"; `+
+		"default: keys on a terminal, else the leader is killed and comes back")
 	flags.BoolVar(&f.compare, "compare", false, "show what the demos in this folder measured, and do nothing else")
 	return cmd
 }
@@ -120,6 +125,12 @@ func (c *cli) demo(ctx context.Context, f *demoFlags, documentGiven bool) error 
 		return usagef("--transfers must be %d to %d, --senders 1 to %d", least, maxDemoTransfers, maxDemoSenders)
 	}
 	f.solo = f.engine.nodes == 1
+	if script := cmp.Or(f.script, f.engine.script); script != "" {
+		var err error
+		if f.steps, err = parseScript(script, f.engine.nodes, f.engine.lies); err != nil {
+			return err
+		}
+	}
 	if !c.json {
 		c.warn("Making a %s by consensus %s in %s", f.engine.makes(), f.engine.kind, f.dir)
 	}
@@ -137,7 +148,7 @@ func (c *cli) demo(ctx context.Context, f *demoFlags, documentGiven bool) error 
 	defer nodes.fail(nil)
 	err = nodes.startAll(ctx)
 	if err == nil {
-		d := &demonstration{cli: c, flags: f, dev: dev, document: document, nodes: nodes}
+		d := &demonstration{cli: c, flags: f, dev: dev, document: document, nodes: nodes, keys: f.script == "" && !f.once && c.hasTerminal()}
 		if err = d.run(ctx); err == nil {
 			err = d.conclude()
 		}

@@ -41,14 +41,23 @@ func (f *demoFlags) make(c *cli) ([]*client.Secp256k1, []demoFolder, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		return dev, []demoFolder{{"node1", f.dir, ports.addrs[0]}}, node.Init(f.dir, g, key)
+		cfg := node.DefaultConfig()
+		cfg.Dir = f.dir
+		teach(&cfg)
+		return dev, []demoFolder{{"node1", f.dir, ports.addrs[0]}}, node.InitConfig(cfg, g, key)
 	}
 	return f.makeNetwork(c, genesis, ports)
 }
 
+// teach makes a node one for lessons: on loopback, for nobody but who sits here.
+func teach(cfg *node.Config) {
+	cfg.Teaching.Enabled = true
+	cfg.Access.Anonymous = append(cfg.Access.Anonymous, "debug")
+}
+
 // makeNetwork does what "jialing network create --dev" does.
 func (f *demoFlags) makeNetwork(c *cli, genesis genesisFlags, ports demoPorts) ([]*client.Secp256k1, []demoFolder, error) {
-	nf := &networkFlags{genesisFlags: genesis, dir: f.dir, consensus: f.consensus, validators: len(ports.addrs)}
+	nf := &networkFlags{genesisFlags: genesis, dir: f.dir, consensus: f.consensus, validators: len(ports.addrs), teaching: true}
 	plan, err := planNodes(chain.EngineKind(nf.consensus), nf.validators, nil, ports.p2p, ports.http, 0)
 	if err != nil {
 		return nil, nil, err

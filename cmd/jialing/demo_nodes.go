@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,8 @@ type demoNodes struct {
 	fail context.CancelCauseFunc
 	// serving tells that the demo has been shown: who kills a node of a network now wants to see the others go on.
 	serving atomic.Bool
+	// gone is told, while a lesson is on, of nodes that end by themselves: that is then a thing to see.
+	gone atomic.Pointer[func(i int, story string)]
 }
 
 // child is one process.
@@ -137,8 +140,11 @@ func (n *demoNodes) start(ctx context.Context, i int, httpAddr string) error {
 
 // ended ends the demo when a node did that was not to; a network that has been shown goes on without.
 func (n *demoNodes) ended(c *child) {
+	gone := n.gone.Load()
 	switch {
 	case c.meant.Load():
+	case gone != nil:
+		(*gone)(slices.Index(n.children, c), c.story())
 	case n.serving.Load() && len(n.folders) > 1:
 		n.warn("%s has ended (%v); the others go on while three of them live. Start it again: jialing network start --dir %s %s", c.name, c.err,
 			filepath.Dir(n.folders[0].dir), c.name)

@@ -35,6 +35,8 @@ type demonstration struct {
 	evidence     common.Address
 	gas          uint64 // of one transfer, estimated
 	shown        demoView
+	// keys tells that a person at a terminal says what is done to the nodes.
+	keys bool
 	// lesson is what lesson.json will have of this run.
 	lesson lessonRun
 }
@@ -47,7 +49,9 @@ func (d *demonstration) run(ctx context.Context) (err error) {
 	d.conns, err = d.nodes.dial(ctx)
 	defer func() {
 		for _, c := range d.conns {
-			c.Close()
+			if c != nil {
+				c.Close()
+			}
 		}
 	}()
 	if err != nil {
@@ -61,7 +65,10 @@ func (d *demonstration) run(ctx context.Context) (err error) {
 		if !d.json {
 			d.warn("%s", step.what)
 		}
-		ctx, cancel := context.WithTimeout(ctx, stepTimeout+time.Duration(d.flags.transfers)*time.Millisecond)
+		ctx, cancel := context.WithCancel(ctx)
+		if !step.long {
+			ctx, cancel = context.WithTimeout(ctx, (stepTimeout+time.Duration(d.flags.transfers)*time.Millisecond)*time.Duration(d.flags.engine.patience()))
+		}
 		err := step.do(ctx)
 		if err != nil && context.Cause(ctx) != nil && !errors.Is(err, context.Cause(ctx)) {
 			err = fmt.Errorf("%w (%w)", err, context.Cause(ctx))
@@ -81,31 +88,53 @@ func (d *demonstration) run(ctx context.Context) (err error) {
 type demoStep struct {
 	what string
 	do   func(context.Context) error
+	// long steps end when the user, or the script, wants it.
+	long bool
+}
+
+// burst is how many transfers are sent as fast as they are taken: what the steady load and the lesson leave.
+func (f *demoFlags) burst() int {
+	if len(f.steps) == 0 {
+		return f.transfers - f.transfers/4
+	}
+	return f.transfers / 2
 }
 
 func (d *demonstration) steps() []demoStep {
-	half := d.flags.transfers / 2
+	burst := d.flags.burst()
 	steps := []demoStep{
-		{"Deploying JialingToken and Evidence", d.deploy},
-		{fmt.Sprintf("Giving %d accounts tokens", d.flags.senders), d.distribute},
+		{what: "Deploying JialingToken and Evidence", do: d.deploy},
+		{what: fmt.Sprintf("Giving %d accounts tokens", d.flags.senders), do: d.distribute},
 	}
-	if d.flags.solo {
-		steps = append(steps, demoStep{fmt.Sprintf("Sending %d signed transfers", d.flags.transfers), d.transfer})
-	} else {
-		steps = append(steps,
-			demoStep{fmt.Sprintf("Sending %d signed transfers to all %d validators in turn", half, demoValidators), d.transfer},
-			demoStep{fmt.Sprintf("Killing the leader with -9 while %d more are sent, and bringing it back", d.flags.transfers-half), d.transferThroughKill})
+	to := ""
+	if !d.flags.solo {
+		to = fmt.Sprintf(" to all %d nodes in turn", d.flags.engine.nodes)
+	}
+	steps = append(steps,
+		demoStep{what: fmt.Sprintf("Sending %d signed transfers%s, as fast as they are taken", burst, to), do: d.transfer},
+		demoStep{what: fmt.Sprintf("Sending %d more, %d a second", d.flags.transfers/4, steadyRate), do: d.steady})
+	switch {
+	case d.keys:
+		steps = append(steps, demoStep{what: "Now you: do to the nodes what you like, the load goes on", do: d.teach, long: true})
+	case d.flags.script != "":
+		steps = append(steps, demoStep{what: "Doing to the nodes what the script says, under load", do: d.teach, long: true})
+	case len(d.flags.steps) > 0:
+		steps = append(steps, demoStep{what: "Killing the leader with -9 while more are sent, and bringing it back", do: d.teach})
 	}
 	return append(steps,
-		demoStep{"Notarising " + d.document + " and proving it offline", d.notarise},
-		demoStep{"Comparing what the nodes have", d.compare})
+		demoStep{what: "Notarising " + d.document + " and proving it offline", do: d.notarise},
+		demoStep{what: "Comparing what the nodes have", do: d.compare})
 }
 
-// next is the node whose turn it is, once it has the block of the last receipt: what comes next may build on it.
+// next is the node whose turn it is, once it has the block of the last receipt: what comes next may build on it. Who did not survive the lesson has none.
 func (d *demonstration) next(ctx context.Context) (*client.Client, error) {
-	d.turn = (d.turn + 1) % len(d.conns)
-	conn := d.conns[d.turn]
-	return conn, conn.WaitFinal(ctx, uint64(d.height))
+	for range d.conns {
+		d.turn = (d.turn + 1) % len(d.conns)
+		if conn := d.conns[d.turn]; conn != nil {
+			return conn, conn.WaitFinal(ctx, uint64(d.height))
+		}
+	}
+	return nil, errors.New("no node lives")
 }
 
 // done notes a receipt.
@@ -177,10 +206,7 @@ func recipient(i int) common.Address {
 
 // transfer signs transfers, all of them on one node and half of them in a network, sends them and follows the blocks until the last one is in.
 func (d *demonstration) transfer(ctx context.Context) error {
-	n := d.flags.transfers
-	if !d.flags.solo {
-		n /= 2
-	}
+	n := d.flags.burst()
 	conn, err := d.next(ctx)
 	if err != nil {
 		return err
@@ -208,41 +234,51 @@ func (d *demonstration) transfer(ctx context.Context) error {
 	after.add(before, -1)
 	v := &d.shown
 	v.Transfers, v.Senders = n, d.flags.senders
-	v.Blocks = out.blocks
 	v.Seconds = out.took.Seconds()
 	v.PerSecond = float64(n) / v.Seconds
 	v.LatencyP50, v.LatencyP99 = out.percentile(50), out.percentile(99)
-	d.lesson.Burst = &lessonFigures{Transfers: n, Blocks: v.Blocks, Seconds: v.Seconds, PerSecond: v.PerSecond, LatencyP50: v.LatencyP50, LatencyP99: v.LatencyP99}
+	d.lesson.Burst = &lessonFigures{Transfers: n, Blocks: out.blocks, Seconds: v.Seconds, PerSecond: v.PerSecond, LatencyP50: v.LatencyP50, LatencyP99: v.LatencyP99}
 	after.perTx(n, d.lesson.Burst)
 	d.height = max(d.height, int(out.height))
 	return d.checkTransfers(ctx, conn, head.Number.Uint64()+1, n)
 }
 
-// checkTransfers counts what the chain says happened from block first on.
+// checkTransfers holds what was sent against what the chain says happened from block first on.
 func (d *demonstration) checkTransfers(ctx context.Context, conn *client.Client, first uint64, sent int) error {
-	head, err := conn.Head(ctx)
+	transfers, err := d.countTransfers(ctx, conn, first)
 	if err != nil {
 		return err
 	}
-	transfers := 0
+	if transfers != sent {
+		return fmt.Errorf("%d transfers were sent and the chain's logs show %d", sent, transfers)
+	}
+	d.lesson.Totals.Sent += sent
+	d.lesson.Totals.Included += transfers
+	return nil
+}
+
+// countTransfers counts what the chain says happened from block first on.
+func (d *demonstration) countTransfers(ctx context.Context, conn *client.Client, first uint64) (transfers int, err error) {
+	head, err := conn.Head(ctx)
+	if err != nil {
+		return 0, err
+	}
 	for n := first; n <= head.Number.Uint64(); n++ {
 		block := new(big.Int).SetUint64(n)
 		logs, err := conn.Logs(ctx, ethereum.FilterQuery{FromBlock: block, ToBlock: block, Addresses: []common.Address{d.token.Address},
 			Topics: [][]common.Hash{{d.token.ABI.Events["Transfer"].ID}}})
 		if err != nil {
-			return err
+			return 0, err
 		}
 		transfers += len(logs)
 		b, err := conn.Block(ctx, block)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		d.shown.GasUsed += b.Header.GasUsed
+		d.shown.Blocks++
 	}
-	if transfers != sent {
-		return fmt.Errorf("%d transfers were sent and the chain's logs show %d", sent, transfers)
-	}
-	return nil
+	return transfers, nil
 }
 
 // notarise puts the document on record, fetches the evidence, writes it to a file, and verifies the file without the node: as it is, and with
@@ -318,6 +354,9 @@ func (d *demonstration) proof(ctx context.Context, r *types.Receipt) (*client.Pr
 func (d *demonstration) compare(ctx context.Context) error {
 	v := &d.shown
 	for _, conn := range d.conns {
+		if conn == nil {
+			continue
+		}
 		head, err := conn.Head(ctx)
 		if err != nil {
 			return err
@@ -325,6 +364,9 @@ func (d *demonstration) compare(ctx context.Context) error {
 		d.height = max(d.height, int(head.Number.Int64()))
 	}
 	for i, conn := range d.conns {
+		if conn == nil {
+			continue
+		}
 		if err := conn.WaitFinal(ctx, uint64(d.height)); err != nil {
 			return fmt.Errorf("%s: %w", d.nodes.folders[i].name, err)
 		}
@@ -345,7 +387,7 @@ func (d *demonstration) compare(ctx context.Context) error {
 		v.BaseFee = formatAmount(head.BaseFee)
 	}
 	v.Head, v.Finalized = v.Nodes[0].Head, v.Nodes[0].Finalized
-	d.lesson.Totals = lessonTotals{Sent: v.Transfers, Included: v.Transfers, SameHead: true} // checkTransfers has counted, and else we were not here
+	d.lesson.Totals.SameHead = true // else we were not here
 	return nil
 }
 

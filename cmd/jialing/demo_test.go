@@ -50,7 +50,7 @@ func demoNetwork(t *testing.T, suite string) {
 		require.Equal(t, v.Nodes[0].HeadHash, n.HeadHash)
 		require.Equal(t, v.Head, n.Finalized, "%s", n.Name)
 	}
-	require.Equal(t, 150, v.Kill.Transfers)
+	require.Equal(t, 75, v.Kill.Transfers)
 	require.NotEqual(t, v.Kill.Node, v.Kill.NewLeader, "another node took over")
 	require.Positive(t, v.Kill.PauseMillis)
 	require.Positive(t, v.Kill.BlocksBehind, "the others went on without it")
@@ -59,7 +59,7 @@ func demoNetwork(t *testing.T, suite string) {
 	require.Contains(t, v.Refusal, "proof does not hold")
 	text := new(strings.Builder)
 	v.text(text)
-	require.Contains(t, text.String(), "killed\t"+v.Kill.Node+", the leader, with -9 while 150 of the transfers were sent")
+	require.Contains(t, text.String(), "killed\t"+v.Kill.Node+", the leader, with -9 while 75 of the transfers were sent")
 	require.Contains(t, text.String(), "heads\tall 4 nodes at block")
 }
 

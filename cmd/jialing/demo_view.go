@@ -45,6 +45,21 @@ type demoView struct {
 	TotalSeconds  float64   `json:"totalSeconds"`
 }
 
+// killView is what became of the killed node.
+type killView struct {
+	Node string `json:"node"`
+	// Led tells that it led; engines without a leader have another one killed.
+	Led       bool `json:"led"`
+	Transfers int  `json:"transfers"`
+	// PauseMillis is the longest time between two blocks that another node announced, from the last one before the kill on.
+	PauseMillis float64 `json:"longestPauseMillis"`
+	NewLeader   string  `json:"newLeader"`
+	DownSeconds float64 `json:"downSeconds"`
+	// BlocksBehind is how many blocks the others had made when the node served again, CatchUpSeconds from its start to its having them.
+	BlocksBehind   uint64  `json:"blocksBehind"`
+	CatchUpSeconds float64 `json:"catchUpSeconds"`
+}
+
 // demoNodeView is a node at the end.
 type demoNodeView struct {
 	Name      string      `json:"name"`
@@ -69,8 +84,11 @@ func (v *demoView) text(w io.Writer) {
 	fmt.Fprintf(w, "latency\tp50 %.0f ms, p99 %.0f ms, from sending to hearing of the durable block\n", v.LatencyP50, v.LatencyP99)
 	fmt.Fprintf(w, "gas\t%d, %d per transfer, base fee %s\n", v.GasUsed, v.GasUsed/uint64(v.Transfers), v.BaseFee)
 	if k := v.Kill; k.Node != "" {
-		fmt.Fprintf(w, "killed\t%s, the leader, with -9 while %d of the transfers were sent: longest pause %.0f ms, %s leads now\n", k.Node, k.Transfers, k.PauseMillis,
-			k.NewLeader)
+		leader, now := "", ""
+		if k.Led {
+			leader, now = ", the leader,", ", "+k.NewLeader+" leads now"
+		}
+		fmt.Fprintf(w, "killed\t%s%s with -9 while %d of the transfers were sent: longest pause %.0f ms%s\n", k.Node, leader, k.Transfers, k.PauseMillis, now)
 		fmt.Fprintf(w, "\tback after %.1f s, %d blocks behind; caught up %.2f s after its start\n", k.DownSeconds, k.BlocksBehind, k.CatchUpSeconds)
 		fmt.Fprintf(w, "heads\tall %d nodes at block %d, %s\n", len(v.Nodes), v.Head, v.Nodes[0].HeadHash)
 	}

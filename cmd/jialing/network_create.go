@@ -37,6 +37,8 @@ type networkFlags struct {
 	encrypt                   bool
 	// organisations gives every validator an organisation of its own that certifies it.
 	organisations bool
+	// teaching makes nodes for lessons, as the demo's are.
+	teaching bool
 }
 
 // defaultP2PPort is where the first node listens for the others.
@@ -285,6 +287,9 @@ func (c *cli) fillNetwork(dir string, f *networkFlags, g *chain.Genesis, founder
 		}
 		if err := encryptNew(&cfg, f.encrypt); err != nil {
 			return fmt.Errorf("make %s: %w", v.name, err)
+		}
+		if f.teaching {
+			teach(&cfg)
 		}
 		if err := node.InitConfig(cfg, g, v.key); err != nil {
 			return fmt.Errorf("make %s: %w", v.name, err)

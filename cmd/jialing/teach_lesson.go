@@ -91,22 +91,26 @@ type lessonFault struct {
 	// At and Until are seconds since the load began.
 	At    float64 `json:"atSeconds"`
 	Until float64 `json:"untilSeconds"`
-	// Pause is the longest time without a new block at any node, the block before the fault included; Still is how long there had been none at the end.
+	// Pause is the longest time without a new block at any node, from the last one before the fault on; Still is how long there had been none at the end while
+	// transfers waited for one.
 	Pause float64 `json:"pauseMillis"`
 	Still float64 `json:"stillMillis"`
 	// Blocks are the heights that were new; Transfers those of ours in them.
 	Blocks    int `json:"blocks"`
 	Transfers int `json:"transfers"`
-	// Stopped tells that no block came in the second half of the time, which was a second at least.
+	// Stopped tells that transfers waited and no block came in the second half of the time, which was two seconds at least.
 	Stopped bool `json:"stopped"`
 	// Leaders are who led before and at the end; "" where the engine has no leader or nobody said so.
 	LeaderBefore string `json:"leaderBefore"`
 	LeaderAfter  string `json:"leaderAfter"`
 	// LeaderChanges are those that the node saw which saw most of them.
 	LeaderChanges int `json:"leaderChanges"`
-	// Evidence is what nodes noted of others that contradicted themselves, Banned whom they banned; new ones only.
+	// Evidence is what nodes noted of others that contradicted themselves, one sentence for each kind of contradiction of each; Banned whom they banned. New ones
+	// only.
 	Evidence []string `json:"evidence"`
 	Banned   []string `json:"banned"`
+	// ClockAhead is how far the chain's time was ahead of the clocks at the end, where that was more than honest nodes let pass.
+	ClockAhead float64 `json:"clockAheadSeconds,omitempty"`
 	// Forks are heights at which two nodes had different blocks.
 	Forks int `json:"forks"`
 	// Ended are nodes that stopped without having been killed, and what they said last.

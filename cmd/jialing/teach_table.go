@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -106,8 +105,11 @@ func (f *lessonFault) sentence() string {
 	if f.Forks > 0 {
 		parts = append(parts, fmt.Sprintf("%d forks", f.Forks))
 	}
-	if n := len(f.Evidence); n > 0 {
-		parts = append(parts, fmt.Sprintf("evidence: %s", slices.Sorted(slices.Values(f.Evidence))[0]))
+	for _, e := range f.Evidence {
+		parts = append(parts, withoutHashes(e))
+	}
+	if f.ClockAhead > 0 {
+		parts = append(parts, fmt.Sprintf("the chain's time is now %.1f hours ahead", f.ClockAhead/3600))
 	}
 	if len(f.Banned) > 0 {
 		parts = append(parts, "banned: "+strings.Join(f.Banned, " "))
