@@ -286,6 +286,9 @@ func (c *checker) final() (txs int) {
 		txs = len(included)
 		c.certificates(reference, s.Store)
 		c.w.clients.verify(included, s.Store)
+		if c.w.plan.stake {
+			c.supply(reference, s.Store, included)
+		}
 		if err := s.Store.Check(context.Background(), nil); err != nil {
 			c.w.fail("member %d: check of the ledger: %v", reference.index, err)
 		}

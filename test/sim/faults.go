@@ -310,9 +310,9 @@ func (w *world) fullDisk() (string, func()) {
 }
 
 // lostDisk replaces a disk: the member forgets what it promised, so it counts as one of those that may fail from then on. Who only follows promised
-// nothing, unless it may be voted in.
+// nothing, unless it may be voted in or elected.
 func (w *world) lostDisk() (string, func()) {
-	promises := func(m *member) bool { return m.founder || w.plan.votes > 0 }
+	promises := func(m *member) bool { return m.founder || w.plan.votes > 0 || w.plan.stake }
 	untrusted := 0
 	for _, m := range w.members {
 		if m.untrusted.Load() && promises(m) && !w.isTwin(m) {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -25,8 +26,9 @@ type plan struct {
 	nodes, validators int
 	accounts          int
 	heartbeatMillis   int
-	// bft are the engine's times; nil: the engine is raft.
-	bft *chain.BFTParams
+	// bft are the engine's times; nil: the engine is raft. stake: its seats are elected.
+	bft   *chain.BFTParams
+	stake bool
 	// faulty is how many validators may be untrusted.
 	faulty int
 	// vices are those of the Byzantine members, by index.
@@ -103,7 +105,30 @@ func (p *plan) ofRaft() *plan {
 	return p
 }
 
-// planOf is the plan with that name: a seed's number, the same behind a suite ("gm-17"), an engine ("raft-17") or both ("gm-raft-17"), or one that is
+// ofStake is the plan for the engine bft whose seats stake elects: two more members may win a seat, and one member at the most lies, as no more than four
+// seats are sure whatever the elections bring. Epochs pass with empty blocks too.
+func (p *plan) ofStake() *plan {
+	p.stake, p.votes, p.heartbeatMillis, p.faulty = true, 0, 2000, 1
+	p.validators = min(p.validators, 7)
+	p.nodes = p.validators + 2
+	liars := slices.Sorted(maps.Keys(p.vices))
+	liars = slices.DeleteFunc(liars, func(i int) bool { return i >= p.validators })
+	for _, i := range liars[min(1, len(liars)):] {
+		delete(p.vices, i)
+	}
+	maps.DeleteFunc(p.vices, func(i int, _ viceKind) bool { return i >= p.validators })
+	clear(p.twins)
+	for i, kinds := range p.vices {
+		if kinds&twin != 0 {
+			p.twins[p.nodes], p.vices[p.nodes] = i, twin
+			p.nodes++
+			break
+		}
+	}
+	return p
+}
+
+// planOf is the plan with that name: a seed's number, the same behind a suite ("gm-17"), an engine ("raft-17", "pos-17") or both ("gm-raft-17"), or one that is
 // written out here.
 func planOf(name string) (*plan, error) {
 	if name == "31-validators" {
@@ -117,8 +142,8 @@ func planOf(name string) (*plan, error) {
 	}
 	p := newPlan(seed)
 	for _, word := range words[:len(words)-1] {
-		if word == string(chain.Raft) {
-			p = p.ofRaft()
+		if of := map[string]func(*plan) *plan{string(chain.Raft): (*plan).ofRaft, string(chain.PoS): (*plan).ofStake}[word]; of != nil {
+			p = of(p)
 			continue
 		}
 		if p.suite, err = node.SuiteByName(word); err != nil {

@@ -20,14 +20,20 @@ import (
 
 const chainID = 7
 
-// initialBalance is what every account has at first.
-const initialBalance = int64(1_000_000_000)
+// initialBalance is what every account has at first, and transferGas what one of its transfers uses.
+const (
+	initialBalance = int64(1_000_000_000_000)
+	transferGas    = 21_000
+)
 
 // workload is the clients: they send transfers to random nodes, ask random nodes what has become of them, send again what seems lost, and remember
 // all that an honest node told them.
 type workload struct {
 	w        *world
 	accounts []*account
+	// stakers are accounts that stake, on a chain of stake; price is what all pay for gas.
+	stakers []*account
+	price   int64
 
 	// mu guards what is below; clients and the driving goroutine share it.
 	mu   sync.Mutex
@@ -75,6 +81,12 @@ func newWorkload(w *world, accounts int) *workload {
 	for i := range accounts {
 		l.accounts = append(l.accounts, newAccount(w.seed, fmt.Sprintf("account %d", i)))
 	}
+	if w.plan.stake {
+		l.price = stakePrice
+		for i := range 4 {
+			l.stakers = append(l.stakers, newAccount(w.seed, fmt.Sprintf("staker %d", i)))
+		}
+	}
 	return l
 }
 
@@ -91,7 +103,7 @@ func newAccount(seed uint64, name string) *account {
 func (l *workload) run(ctx context.Context) {
 	const ask = 3 * time.Second
 	next := time.Now()
-	votes := newBallots(l, l.w.plan.votes)
+	votes, stakers := newBallots(l, l.w.plan.votes), newStakers(l)
 	for {
 		if !time.Now().Before(next) {
 			l.mu.Lock()
@@ -102,6 +114,7 @@ func (l *workload) run(ctx context.Context) {
 		}
 		l.ask(ctx)
 		votes.advance(ctx)
+		stakers.advance(ctx)
 		wake := min(time.Until(next), ask)
 		select {
 		case <-ctx.Done():
@@ -136,14 +149,14 @@ func (l *workload) burst(ctx context.Context) {
 
 // sign makes the account's next transfer, to a random other. The caller holds mu.
 func (l *workload) sign(from *account, value int64) *transfer {
-	return l.signTo(from, l.accounts[l.rng.IntN(len(l.accounts))].address, value, 21_000, nil)
+	return l.signTo(from, l.accounts[l.rng.IntN(len(l.accounts))].address, value, transferGas, nil)
 }
 
 // signTo makes the account's next transaction. The caller holds mu.
 func (l *workload) signTo(from *account, to common.Address, value int64, gas uint64, data []byte) *transfer {
 	t := &transfer{from: from, nonce: from.nonce, to: to, value: value}
 	tx, err := types.SignNewTx(from.key, types.LatestSignerForChainID(big.NewInt(chainID)), &types.LegacyTx{Nonce: t.nonce, To: &to,
-		Value: big.NewInt(value), Gas: gas, GasPrice: new(big.Int), Data: data})
+		Value: big.NewInt(value), Gas: gas, GasPrice: big.NewInt(l.price), Data: data})
 	if err != nil {
 		panic(err) // the key is good
 	}
@@ -254,7 +267,9 @@ func (l *workload) verify(included map[common.Hash]inclusion, st *store.Store) {
 	balances, nonces := l.compare(included)
 	accounts := slices.Clone(l.accounts)
 	for _, m := range l.w.members {
-		accounts = append(accounts, m.account)
+		if !l.w.plan.stake { // there they stake and earn, and all of it together is what checker.supply adds up
+			accounts = append(accounts, m.account)
+		}
 	}
 	tip := st.Tip()
 	for _, a := range accounts {
@@ -292,7 +307,7 @@ func (l *workload) compare(included map[common.Hash]inclusion) (balances map[com
 			}
 		}
 		known[t.hash] = true
-		balances[t.from.address] -= t.value
+		balances[t.from.address] -= t.value + transferGas*l.price
 		balances[t.to] += t.value
 		nonces[t.from.address] = max(nonces[t.from.address], t.nonce+1)
 	}
@@ -316,5 +331,6 @@ func (l *workload) foreign(hash common.Hash, tx inclusion) {
 // owner tells whether an account is a client's or a member's.
 func (l *workload) owner(a common.Address) bool {
 	return slices.ContainsFunc(l.accounts, func(own *account) bool { return own.address == a }) ||
+		slices.ContainsFunc(l.stakers, func(own *account) bool { return own.address == a }) ||
 		slices.ContainsFunc(l.w.members, func(m *member) bool { return m.account != nil && m.account.address == a })
 }

@@ -148,6 +148,9 @@ func (w *world) makeGenesis() *chain.Genesis {
 	for _, a := range w.clients.accounts {
 		g.Alloc[a.address] = chain.GenesisAccount{Balance: (*math.HexOrDecimal256)(big.NewInt(initialBalance))}
 	}
+	if w.plan.stake {
+		w.ofStake(g)
+	}
 	g.Alloc[govern.Address] = govern.Account(g)
 	return g
 }
