@@ -86,6 +86,8 @@ type Status struct {
 	LastDecision time.Time
 	// Heard is when each of the other validators was last heard from; one that is missing was not.
 	Heard map[chain.ValidatorID]time.Time
+	// Abstains says why this node, though a validator, signs nothing for now; empty when it does.
+	Abstains string
 	// Evidence is of validators that contradicted themselves, the newest last; the log has all.
 	Evidence []Evidence
 	// Work is of an engine that works for its decisions; nil of others.

@@ -17,7 +17,7 @@ import (
 
 func engine(t testing.TB, n ordertest.Node) order.Engine {
 	e, err := bft.New(bft.Config{Suite: n.Suite, GenesisHash: n.GenesisHash, Public: n.Key.Public().Bytes(), Params: *chain.DefaultBFTParams(),
-		Heartbeat: n.Heartbeat, Journal: n.Journal, Log: n.Log})
+		Heartbeat: n.Heartbeat, Journal: n.Journal, Fence: n.Fence, Log: n.Log})
 	require.NoError(t, err)
 	return e
 }
@@ -53,4 +53,8 @@ func TestByzantine(t *testing.T) {
 
 func TestMembership(t *testing.T) {
 	ordertest.RunMembership(t, ordertest.Engine{Nodes: 4, Settle: 30 * time.Second, New: engine})
+}
+
+func TestRestore(t *testing.T) {
+	ordertest.RunRestore(t, ordertest.Engine{Nodes: 4, Settle: 30 * time.Second, New: engine})
 }

@@ -27,6 +27,8 @@ type Config struct {
 	Params chain.BFTParams
 	// Heartbeat makes an empty decision after that long without one; 0: never.
 	Heartbeat time.Duration
+	// Fence keeps a validator that may have forgotten what it signed from signing; nil: one that is open.
+	Fence *order.Fence
 	// Journal outlives the process.
 	Journal order.Journal
 	Log     *slog.Logger

@@ -25,10 +25,16 @@ type Engine struct {
 	held   *holdings
 	// members are those who are listened to; nil before Run and while this node is none of them.
 	members atomic.Pointer[chain.ValidatorSet]
+	// host and journal are Run's; answers are what the others say of this node's past. See recall.go.
+	host    atomic.Pointer[order.Host]
+	journal atomic.Pointer[journal]
+	answers chan letter
 
-	// mu guards status.
+	// mu guards status, what was spoken last by each validator, and the last decision that was synced.
 	mu     sync.Mutex
 	status order.Status
+	spoken map[chain.ValidatorID]*spoken
+	last   *chain.Decision
 }
 
 // New returns the engine of the node with that key.
@@ -39,10 +45,14 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Fence == nil {
+		cfg.Fence = order.NewFence(order.FenceOpen, "", nil, cfg.Log, nil)
+	}
 	if cfg.Kind == "" {
 		cfg.Kind = chain.BFT
 	}
 	return &Engine{cfg: cfg, log: cfg.Log, bell: make(chan struct{}, 1), inbox: newInbox(), bodies: newBodies(),
+		answers: make(chan letter, maxAnswers), spoken: make(map[chain.ValidatorID]*spoken),
 		status: order.Status{Engine: cfg.Kind, Heard: make(map[chain.ValidatorID]time.Time)}}, nil
 }
 
@@ -52,6 +62,9 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 	if err != nil {
 		return err
 	}
+	e.journal.Store(log)
+	e.host.Store(&h)
+	recalled := false
 	var upTo uint64 // as far as the peers are
 	var at viewAt
 	var tries giveUps
@@ -62,8 +75,23 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 		if err != nil {
 			return order.Ended(ctx, fmt.Errorf("bft: %w", err))
 		}
+		if err := e.cfg.Fence.Decided(last); err != nil {
+			return fmt.Errorf("bft: open the fence: %w", err)
+		}
 		me := e.self(set)
-		if me == nil {
+		if me != nil && !recalled && !e.shut() {
+			recalled, err = e.recall(ctx, h, me, set)
+			if err != nil {
+				return order.Ended(ctx, err)
+			}
+			if !recalled {
+				upTo = 0
+				continue
+			}
+		}
+		shut := e.shut()
+		recalled = recalled || shut // what opens it again is more than the others' word
+		if me == nil || shut {
 			e.follow(ctx, h)
 			upTo = 0
 			continue
@@ -200,7 +228,19 @@ func (e *Engine) Pending() {
 
 // Handle implements order.Engine.
 func (e *Engine) Handle(from order.PeerID, msg []byte) {
-	if members := e.members.Load(); members != nil && members.Find(chain.ValidatorID(from)) != nil {
+	members := e.members.Load()
+	if members == nil || members.Find(chain.ValidatorID(from)) == nil || len(msg) == 0 {
+		return
+	}
+	switch msg[0] {
+	case frameAskSigned: // also while no session reads the inbox: that of the asker waits for it
+		e.answerSigned(chain.ValidatorID(from))
+	case frameSigned:
+		select {
+		case e.answers <- letter{from, msg[1:]}:
+		default: // nobody waits for it, or it is asked for again
+		}
+	default:
 		e.inbox.put(from, msg)
 	}
 }
@@ -215,6 +255,9 @@ func (e *Engine) Status() order.Status {
 		s.Heard[id] = t
 	}
 	s.Evidence = append([]order.Evidence(nil), e.status.Evidence...)
+	if state, why := e.cfg.Fence.State(); state == order.FenceShut {
+		s.Abstains = why
+	}
 	return s
 }
 
@@ -226,9 +269,15 @@ func (e *Engine) settled(last *chain.Decision, set chain.ValidatorSet) {
 		e.status.Height = last.Height
 		e.status.LastDecision = time.Now()
 	}
+	e.last = last
 	for id := range e.status.Heard {
 		if set.Find(id) == nil {
 			delete(e.status.Heard, id)
+		}
+	}
+	for id := range e.spoken {
+		if set.Find(id) == nil {
+			delete(e.spoken, id)
 		}
 	}
 }

@@ -70,6 +70,7 @@ func (e *evidence) commit(s *session, from chain.ValidatorID, c *smartbftprotos.
 	if said.height <= height || said.height > height+window {
 		return
 	}
+	s.e.hears(from, said, sig)
 	key := statement{from, said.view, said.height, true}
 	first, known := e.spoken[key]
 	switch {

@@ -30,6 +30,9 @@ const (
 	frameAgree
 	// frameNewView: the library's message that began the sender's view; it answers who asks for that view.
 	frameNewView
+	// frameAskSigned: nothing. frameSigned answers: the asker's own newest commit that the sender knows, an answer.
+	frameAskSigned
+	frameSigned
 )
 
 // maxWaiting bounds the hashes of one frameWaiting: enough to move a leader, little work for it.

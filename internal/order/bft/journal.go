@@ -2,6 +2,7 @@ package bft
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/rlp"
 	"github.com/hyperledger-labs/SmartBFT/smartbftprotos"
@@ -23,6 +24,10 @@ type record struct {
 	// NewView is the message that began View, the newest that this node has entered at this height; none before the first change.
 	View    uint64 `rlp:"optional"`
 	NewView []byte `rlp:"optional"`
+	// Signed is the highest height for which this node has signed a commit, and Words all those commits: every entry has them, so that truncation forgets
+	// none. Whatever else is true, this node signs nothing that one of them contradicts.
+	Signed uint64 `rlp:"optional"`
+	Words  []word `rlp:"optional"`
 }
 
 // maxRecords is after how many entries the journal is rewritten: only views that change without a decision make it grow.
@@ -38,6 +43,7 @@ type journal struct {
 	// began is the message that began the view entered last, at the height that follows beganAt.
 	began   viewProof
 	beganAt uint64
+	words   words
 }
 
 // openJournal reads what there is.
@@ -56,6 +62,9 @@ func openJournal(store order.Journal) (*journal, error) {
 		j.promised = max(j.promised, r.Promised)
 		if len(r.NewView) > 0 {
 			j.began, j.beganAt = viewProof{r.View, r.NewView}, r.Height
+		}
+		if r.Signed > 0 {
+			j.words = words{height: r.Signed, said: r.Words}
 		}
 	}
 	return j, nil
@@ -78,6 +87,21 @@ func (j *journal) entered(height uint64) viewProof {
 	return j.began
 }
 
+// maySign notes that this node is about to sign a commit; false when one that it signed before forbids it. The next entry makes that durable, and nothing that
+// was signed leaves before.
+func (j *journal) maySign(h head) bool {
+	j.turn <- struct{}{}
+	defer func() { <-j.turn }()
+	return j.words.add(h)
+}
+
+// knows tells whether this node remembers to have signed h, or a commit that came later.
+func (j *journal) knows(h head) bool {
+	j.turn <- struct{}{}
+	defer func() { <-j.turn }()
+	return j.words.cover(h)
+}
+
 // append makes r durable. With truncate all before it is forgotten.
 func (j *journal) append(r record, truncate bool) error {
 	j.turn <- struct{}{}
@@ -96,6 +120,7 @@ func (j *journal) append(r record, truncate bool) error {
 	if len(r.NewView) == 0 && truncate && j.beganAt == r.Height {
 		r.View, r.NewView = j.began.view, j.began.raw // nor this
 	}
+	r.Signed, r.Words = j.words.height, slices.Clone(j.words.said)
 	b, err := rlp.EncodeToBytes(&r)
 	if err != nil {
 		return fmt.Errorf("bft: encode a journal entry: %w", err)

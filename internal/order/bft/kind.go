@@ -24,7 +24,7 @@ func (e *Engine) Kind(msg []byte) string {
 		}
 	case framePropose:
 		return order.KindProposal
-	case frameWaiting, frameAskBody, frameBody:
+	case frameWaiting, frameAskBody, frameBody, frameAskSigned, frameSigned:
 		return order.KindSync
 	case frameAskView, frameView, frameAgree, frameNewView:
 		return order.KindElection

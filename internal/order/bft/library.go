@@ -183,6 +183,9 @@ func (s *session) SignProposal(p types.Proposal, aux []byte) *types.Signature {
 	if aux != nil {
 		s.mayCommit(md.ViewId, md.LatestSequence, p.Header)
 	}
+	if !s.maySign(h) {
+		return sig
+	}
 	sig.Value = s.sign(commitMessage(sig.Msg))
 	if aux == nil && sig.Value != nil {
 		if err := s.persistTakeover(p, sig); err != nil {

@@ -31,6 +31,11 @@ func (s *session) tellState(raw []byte) []byte {
 	}
 	s.mu.Lock()
 	next := s.givenAt + 1
+	if !s.e.cfg.Fence.May(next) {
+		s.mu.Unlock()
+		s.finish(nil)
+		return nil
+	}
 	missing := s.promised.height == next && (!d.InFlightPrepared || string(d.InFlightProposal.GetHeader()) != string(s.promised.header[:]))
 	fresh := !missing && d.NextView > s.promised.view
 	if fresh {
@@ -70,4 +75,19 @@ func (s *session) muted() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.view < s.promised.view
+}
+
+// maySign is asked last before a commit is signed, whatever the library and the rules above think of it: not while the fence is shut, and nothing that contradicts
+// what was signed before. Where it answers no the session is over, and nothing leaves it any more.
+func (s *session) maySign(h head) bool {
+	if !s.e.cfg.Fence.May(h.height) {
+		s.finish(nil)
+		return false
+	}
+	if !s.journal.maySign(h) {
+		s.e.log.Error("refusing to sign a commit beside another of the same height", "height", h.height, "view", h.view, "proposal", h.digest)
+		s.finish(nil)
+		return false
+	}
+	return true
 }

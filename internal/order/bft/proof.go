@@ -155,6 +155,9 @@ func (e *Engine) VerifyDecision(set chain.ValidatorSet, d *chain.Decision) error
 		if err := order.VerifySig(e.cfg.Suite, e.cfg.GenesisHash, v, msg, c.Signature); err != nil {
 			return bad("%w", err)
 		}
+		if bytes.Equal(v.PublicKey, e.cfg.Public) {
+			e.recognise(v, append(bytes.Clone(signed), c.Aux...), c.Signature)
+		}
 	}
 	return nil
 }

@@ -50,7 +50,9 @@ type Node struct {
 	Genesis     *chain.Genesis
 	// Executed waits until the node has executed the block at height, and returns its header's hash.
 	Executed func(ctx context.Context, height uint64) (crypto.Hash, error)
-	Log      *slog.Logger
+	// Fence is what the node knows of its own past; another one after each start.
+	Fence *order.Fence
+	Log   *slog.Logger
 	// Last is the last decision's height, Rule and TermOf say what is settled of who rules a height and since when; for engines that change.
 	Last   uint64
 	Rule   func(height uint64) *chain.Rule
@@ -67,6 +69,7 @@ type cluster struct {
 	wires   *wires
 	// changes are the validator sets, each with the height from which on it rules.
 	changes []setChange
+	audit   *audit
 }
 
 type setChange struct {
@@ -89,7 +92,7 @@ func newCluster(t testing.TB, e Engine, change func(*chain.Consensus)) *cluster 
 	if change != nil {
 		change(&g.Consensus)
 	}
-	c := &cluster{TB: t, engine: e, genesis: g, hash: crypto.Hash{7}, wires: newWires()}
+	c := &cluster{TB: t, engine: e, genesis: g, hash: crypto.Hash{7}, wires: newWires(), audit: newAudit()}
 	for i := range e.Nodes {
 		n := c.newNode(chain.ValidatorID(i+1), nil)
 		g.Validators = append(g.Validators, chain.GenesisValidator{ID: n.ID, PublicKey: n.Key.Public().Bytes(), Address: address(n.ID)})

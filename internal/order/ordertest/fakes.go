@@ -198,6 +198,7 @@ type Ledger struct {
 	kept      []chain.Txs
 	blocks    map[crypto.Hash]keptBlock
 	fail      error
+	failing   failing
 	delay     time.Duration
 }
 
@@ -205,7 +206,31 @@ type Ledger struct {
 func (l *Ledger) Fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fail = err
+	l.fail, l.failing = err, failing{}
+}
+
+// FailAfter makes appending fail with err once n more have succeeded.
+func (l *Ledger) FailAfter(n int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failing = failing{n, err}
+}
+
+// failing counts writes down to a failure.
+type failing struct {
+	after int
+	err   error
+}
+
+// write is called for each write; it returns what has failed before, or fails now.
+func (f *failing) write(before error) error {
+	if before != nil || f.err == nil {
+		return before
+	}
+	if f.after--; f.after < 0 {
+		return f.err
+	}
+	return nil
 }
 
 // Delay makes appending take d.
@@ -246,7 +271,7 @@ func (l *Ledger) AppendDecision(ctx context.Context, d *chain.Decision, txs chai
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.fail != nil { // it crashed meanwhile
+	if l.fail = l.failing.write(l.fail); l.fail != nil { // it crashed meanwhile
 		return l.fail
 	}
 	if d.Height != uint64(len(l.decisions))+1 {
@@ -348,7 +373,15 @@ type Journal struct {
 	mu      sync.Mutex
 	entries [][]byte
 	fail    error
+	failing failing
 	delay   time.Duration
+}
+
+// FailAfter makes appending fail with err once n more have succeeded.
+func (j *Journal) FailAfter(n int, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.failing = failing{n, err}
 }
 
 // Delay makes appending take d.
@@ -362,7 +395,7 @@ func (j *Journal) Delay(d time.Duration) {
 func (j *Journal) Fail(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.fail = err
+	j.fail, j.failing = err, failing{}
 }
 
 // Append implements order.Journal.
@@ -373,7 +406,7 @@ func (j *Journal) Append(entry []byte, truncate bool) error {
 	time.Sleep(delay) // in virtual time
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.fail != nil {
+	if j.fail = j.failing.write(j.fail); j.fail != nil {
 		return j.fail
 	}
 	if truncate {

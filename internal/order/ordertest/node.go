@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -29,6 +28,8 @@ type node struct {
 	proven uint64
 	// evil may stand between the engine and its host.
 	evil func(order.Host) order.Host
+	// past is what the node knows of its own when it starts.
+	past order.FenceState
 
 	// executed is how far the node executed before it stopped; only changed while it is stopped, or by its consumer.
 	mu       sync.Mutex
@@ -61,6 +62,11 @@ func (n *node) crash() {
 	n.journal.Fail(errCrash)
 	n.stop()
 	_ = n.ended() // how it took that is of no interest
+	n.crashed()
+}
+
+// crashed makes the disk of a node that has ended work again.
+func (n *node) crashed() {
 	n.ledger.Fail(nil)
 	n.journal.Fail(nil)
 }
@@ -76,6 +82,12 @@ func (n *node) start() {
 	for len(n.inbox) > 0 {
 		<-n.inbox
 	}
+	n.Fence = order.NewFence(n.past, "its disk is another one", nil, n.Log, func() error {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.past = order.FenceOpen
+		return nil
+	})
 	n.Last = n.ledger.Height()
 	n.engine = n.c.engine.New(n.c, n.Node)
 	cfg := order.DefaultConfig()
@@ -96,7 +108,7 @@ func (n *node) start() {
 	running.Go(func() { n.consume(d.Work(), over) })
 	running.Go(func() { n.hear(over) })
 	go func() {
-		err := d.Run(ctx, watched{n.engine, n.c, n.evil}, executed)
+		err := d.Run(ctx, watched{n.engine, n}, executed)
 		close(over)
 		running.Wait()
 		n.result <- err
@@ -188,17 +200,18 @@ func (s sets) At(ctx context.Context, height uint64) (*chain.Rule, error) {
 // watched checks what the driver would forgive: after a cancellation Run returns nil.
 type watched struct {
 	order.Engine
-	testing.TB
-	evil func(order.Host) order.Host
+	n *node
 }
 
 func (w watched) Run(ctx context.Context, h order.Host) error {
-	if w.evil != nil {
-		h = w.evil(h)
+	if w.n.evil != nil {
+		h = w.n.evil(h)
+	} else if !w.n.c.engine.Open { // nobody signs there
+		h = audited{h, w.n}
 	}
 	err := w.Engine.Run(ctx, h)
 	if err != nil && errors.Is(err, context.Canceled) {
-		w.Errorf("the engine returned %q for a cancellation", err)
+		w.n.c.Errorf("the engine returned %q for a cancellation", err)
 	}
 	return err
 }
