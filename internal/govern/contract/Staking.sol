@@ -402,7 +402,8 @@ contract Staking {
     }
 
     /// @notice Ends the epoch before this block's: shares the balance that is owed to nobody, `minted` included, among the stake behind the seats
-    /// that attended, and jails of those that did not up to a third of the seats, the least elected first, as long as MIN_SEATS could be elected.
+    /// that attended, and jails those that did not, the least elected first, as long as MIN_SEATS could be elected; nobody where more than a third of
+    /// the seats did not.
     function endEpoch(uint256 minted) external onlySystem {
         if (block.number == 0 || block.number % epochBlocks != 0) revert NotAtThisHeight(block.number);
         uint256 pool = address(this).balance - owed;
@@ -420,7 +421,7 @@ contract Staking {
             }
         }
         if (total != 0) _share(ids, ended, pool < MAX_AMOUNT ? pool : MAX_AMOUNT, total);
-        if (absent != 0) _jail(ids, ended);
+        if (absent != 0 && absent <= ids.length / 3) _jail(ids, ended);
     }
 
     // What readers see.
@@ -780,15 +781,13 @@ contract Staking {
         owed += shared;
     }
 
-    /// @dev If many are absent, the fault is rather the chain's than theirs: an epoch jails no more than a third, and never so many that too few could be elected.
+    /// @dev No more than a third: without so many there would have been no blocks, so they were there, and the fault is in how they could show it.
     function _jail(uint64[] memory ids, uint64 ended) private {
         uint256 able = _ableCount();
-        uint256 most = ids.length / 3;
-        for (uint256 i = ids.length; i > 0 && most > 0 && able > MIN_SEATS; --i) {
+        for (uint256 i = ids.length; i > 0 && able > MIN_SEATS; --i) {
             Validator storage v = validators[ids[i - 1]];
             if (attended(ids[i - 1], ended) || v.position == 0 || !_able(v)) continue;
             v.jailedUntil = ended + 1 + jailEpochs;
-            --most;
             --able;
         }
     }
