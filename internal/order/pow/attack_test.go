@@ -78,10 +78,10 @@ func TestPartitionsConverge(t *testing.T) {
 // TestHashPower changes the hash power of an engine tenfold: the mean interval of blocks 101 to 200 after that is the target's.
 func TestHashPower(t *testing.T) {
 	var means [2]float64
-	const runs = 4
+	const runs = 3
 	for run := range int64(2 * runs) {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, run, 1, nil)
+			w := newWorld(t, run, 1, func(p *chain.WorkParams) { p.Bits = 0x2003ffff }) // 64 hashes
 			w.start()
 			n := w.nodes[0]
 			reach := func(height uint64) time.Time {

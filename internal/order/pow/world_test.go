@@ -50,6 +50,8 @@ type sim struct {
 	threads int
 	// lies makes it say that it has executed something else.
 	lies bool
+	// checkpoints are its genesis' own.
+	checkpoints []chain.WorkCheckpoint
 
 	mu       sync.Mutex
 	pool     *ordertest.Pool
@@ -75,7 +77,7 @@ func newWorld(t testing.TB, seed int64, nodes int, change func(*chain.WorkParams
 		tap: make(map[order.PeerID]func(order.PeerID, []byte)),
 		genesis: &chain.Genesis{ChainID: 1, TimeMillis: 1, GasLimit: 1 << 40,
 			Consensus: chain.Consensus{Engine: chain.PoW, Work: p, MaxBlockTxs: 100, MaxBlockBytes: 1 << 20, BatchMillis: 5}}}
-	power := 1024 / (float64(p.BlockMillis) / 1000)
+	power := powtest.Hashes(p.Bits) / (float64(p.BlockMillis) / 1000)
 	for i := range nodes {
 		key, err := intl.Suite{}.GenerateKey(rand.New(rand.NewSource(int64(i + 1))))
 		require.NoError(t, err)
@@ -131,7 +133,9 @@ func (n *sim) config() pow.Config {
 	if os.Getenv("POW_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", n.id)
 	}
-	return pow.Config{Suite: intl.Suite{}, GenesisHash: crypto.Hash{7}, GenesisMillis: n.w.genesis.TimeMillis, Params: *n.w.params, Executed: n.header,
+	params := *n.w.params
+	params.Checkpoints = n.checkpoints
+	return pow.Config{Suite: intl.Suite{}, GenesisHash: crypto.Hash{7}, GenesisMillis: n.w.genesis.TimeMillis, Params: params, Executed: n.header,
 		Coinbase: common.Address{byte(n.id)}, Threads: n.threads, Solver: n.solver, Journal: n.journal, Log: log,
 		Misbehaved: func(_ order.PeerID, why string) {
 			n.mu.Lock()
