@@ -33,8 +33,8 @@ func drawSeed(t testing.TB) uint64 {
 func TestNetworkFaults(t *testing.T) {
 	for _, suite := range []string{"intl", "gm"} {
 		t.Run(suite, func(t *testing.T) { networkFaults(t, suite, "bft") })
+		t.Run(suite+" raft", func(t *testing.T) { networkFaults(t, suite, "raft") })
 	}
-	t.Run("raft", func(t *testing.T) { networkFaults(t, "intl", "raft") })
 }
 
 // channels are the algorithms by which nodes talk, by suite.
