@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // port of an address; ports VAR... finds consecutive free ones; http DIR PORT sets a
 // node's; sleeper FILE starts a process and writes its pid, stillruns wants it alive; freeze PID sends SIGSTOP, kill9 DIR kills a node, until PATTERN COMMAND...
 // repeats a command until what it prints matches; repeat N COMMAND... runs it N times. Nodes left in the background are
-// killed when the script ends.
+// killed when the script ends. contradict DIR HEIGHT FILE makes evidence against a node.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata",
@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"startnode": startNode, "stopnode": stopNode, "killnode": killNode, "exit": wantExit, "match": match, "listen": listen,
 			"portof": portOf, "ports": ports,
-			"http": setHTTP, "sleeper": sleeper, "stillruns": stillRuns, "freeze": freeze, "kill9": kill9, "until": until, "repeat": repeat,
+			"http": setHTTP, "sleeper": sleeper, "stillruns": stillRuns, "freeze": freeze, "kill9": kill9, "until": until, "repeat": repeat, "contradict": contradict,
 		},
 	})
 }

@@ -52,12 +52,16 @@ func (s *staking) outcome(r *types.Receipt) (*stakeOutcome, error) {
 		if err := event.Inputs.UnpackIntoMap(values, l.Data); err != nil {
 			return nil, fmt.Errorf("read event %s: %w", event.Name, err)
 		}
+		text := eventText(event.Name, values)
 		for name, v := range values {
-			if b, ok := v.([]byte); ok {
-				values[name] = hexutil.Bytes(b)
+			switch v := v.(type) {
+			case []byte:
+				values[name] = hexutil.Bytes(v)
+			case *big.Int:
+				values[name] = wei{v}
 			}
 		}
-		out.Events = append(out.Events, stakeEvent{event.Name, values, eventText(event.Name, values)})
+		out.Events = append(out.Events, stakeEvent{event.Name, values, text})
 	}
 	return out, nil
 }

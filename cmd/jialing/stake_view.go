@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ethereum/go-ethereum"
@@ -21,15 +22,21 @@ import (
 	"github.com/jialing-chain/jialing/internal/govern"
 )
 
-// stakerView is a validator as the contract shows it. Amounts are in wei.
+// wei is an amount, in JSON a decimal string: most readers of JSON cut numbers of that size.
+type wei struct{ *big.Int }
+
+// MarshalJSON implements json.Marshaler.
+func (w wei) MarshalJSON() ([]byte, error) { return strconv.AppendQuote(nil, w.String()), nil }
+
+// stakerView is a validator as the contract shows it.
 type stakerView struct {
 	ID             uint64         `json:"id"`
 	Account        common.Address `json:"account"`
 	Name           string         `json:"name"`
 	Endpoint       string         `json:"endpoint,omitempty"`
 	PublicKey      hexutil.Bytes  `json:"publicKey"`
-	Stake          *big.Int       `json:"stake"`
-	SelfStake      *big.Int       `json:"selfStake"`
+	Stake          wei            `json:"stake"`
+	SelfStake      wei            `json:"selfStake"`
 	Commission     uint16         `json:"commissionBasisPoints"`
 	NextCommission uint16         `json:"nextCommissionBasisPoints"`
 	JailedUntil    uint64         `json:"jailedUntil,omitempty"`
@@ -46,13 +53,13 @@ type stakeView struct {
 	Epoch          uint64       `json:"epoch"`
 	EpochEnds      uint64       `json:"epochEndsAt"`
 	Seats          uint16       `json:"seats"`
-	MinSelfStake   *big.Int     `json:"minSelfStake"`
-	MinDelegation  *big.Int     `json:"minDelegation"`
-	RewardPerEpoch *big.Int     `json:"rewardPerEpoch"`
+	MinSelfStake   wei          `json:"minSelfStake"`
+	MinDelegation  wei          `json:"minDelegation"`
+	RewardPerEpoch wei          `json:"rewardPerEpoch"`
 	Unbonding      uint64       `json:"unbondingEpochs"`
-	Staked         *big.Int     `json:"staked"`
-	Burnt          *big.Int     `json:"burnt"`
-	Pool           *big.Int     `json:"pool"`
+	Staked         wei          `json:"staked"`
+	Burnt          wei          `json:"burnt"`
+	Pool           wei          `json:"pool"`
 	Ready          bool         `json:"ready"`
 	Validators     []stakerView `json:"validators"`
 }
@@ -65,16 +72,16 @@ type accountView struct {
 }
 
 type delegationView struct {
-	ID      uint64   `json:"id"`
-	Name    string   `json:"name"`
-	Stake   *big.Int `json:"stake"`
-	Rewards *big.Int `json:"rewards"`
+	ID      uint64 `json:"id"`
+	Name    string `json:"name"`
+	Stake   wei    `json:"stake"`
+	Rewards wei    `json:"rewards"`
 }
 
 type unbondingView struct {
-	ID     uint64   `json:"id"`
-	Amount *big.Int `json:"amount"`
-	From   uint64   `json:"fromEpoch"`
+	ID     uint64 `json:"id"`
+	Amount wei    `json:"amount"`
+	From   uint64 `json:"fromEpoch"`
 }
 
 func (c *cli) stakeShow() *cobra.Command {
@@ -112,15 +119,17 @@ func (s *staking) parameters(ctx context.Context) (*stakeView, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &stakeView{Seats: p[1].(uint16), MinSelfStake: p[2].(*big.Int), Unbonding: p[3].(uint64), RewardPerEpoch: p[4].(*big.Int)}
+	v := &stakeView{Seats: p[1].(uint16), MinSelfStake: wei{p[2].(*big.Int)}, Unbonding: p[3].(uint64), RewardPerEpoch: wei{p[4].(*big.Int)}}
 	for _, ask := range []struct {
 		method string
 		take   func([]any)
 	}{
 		{"epoch", func(out []any) { v.Epoch = out[0].(uint64) }},
-		{"minDelegation", func(out []any) { v.MinDelegation = out[0].(*big.Int) }},
+		{"minDelegation", func(out []any) { v.MinDelegation = wei{out[0].(*big.Int)} }},
 		{"ready", func(out []any) { v.Ready = out[0].(bool) }},
-		{"totals", func(out []any) { v.Staked, v.Burnt, v.Pool = out[0].(*big.Int), out[2].(*big.Int), out[3].(*big.Int) }},
+		{"totals", func(out []any) {
+			v.Staked, v.Burnt, v.Pool = wei{out[0].(*big.Int)}, wei{out[2].(*big.Int)}, wei{out[3].(*big.Int)}
+		}},
 	} {
 		out, err := s.call(ctx, ask.method)
 		if err != nil {
@@ -141,7 +150,7 @@ func (s *staking) selfStake(ctx context.Context, flag string) (*big.Int, error) 
 	if err != nil {
 		return nil, err
 	}
-	return v.MinSelfStake, nil
+	return v.MinSelfStake.Int, nil
 }
 
 // validator is one, with its seat.
@@ -161,7 +170,7 @@ func (s *staking) validator(ctx context.Context, id uint64) (*stakerView, error)
 		return nil, err
 	}
 	p := *abi.ConvertType(out[0], new(standing)).(*standing)
-	v := &stakerView{ID: p.Id, Account: p.Account, Name: p.Name, Endpoint: p.Endpoint, PublicKey: p.PublicKey, Stake: p.Stake, SelfStake: p.SelfStake,
+	v := &stakerView{ID: p.Id, Account: p.Account, Name: p.Name, Endpoint: p.Endpoint, PublicKey: p.PublicKey, Stake: wei{p.Stake}, SelfStake: wei{p.SelfStake},
 		Commission: p.Commission, NextCommission: p.NextCommission, JailedUntil: p.JailedUntil, Stands: p.Stands, Tombstoned: p.Tombstoned, Able: p.Able}
 	epoch, seats, err := s.seats(ctx)
 	if err != nil {
@@ -223,7 +232,7 @@ func (s *staking) showAll(ctx context.Context) error {
 		}
 		v.Validators = append(v.Validators, *one)
 	}
-	slices.SortStableFunc(v.Validators, func(a, b stakerView) int { return cmp.Or(b.Stake.Cmp(a.Stake), cmp.Compare(a.ID, b.ID)) })
+	slices.SortStableFunc(v.Validators, func(a, b stakerView) int { return cmp.Or(b.Stake.Cmp(a.Stake.Int), cmp.Compare(a.ID, b.ID)) })
 	return s.c.print(v, v.text)
 }
 
@@ -250,7 +259,7 @@ func (s *staking) showAccount(ctx context.Context, account common.Address) error
 		} else if err != nil {
 			return err
 		}
-		d := delegationView{ID: id, Stake: out[0].(*big.Int), Rewards: out[1].(*big.Int)}
+		d := delegationView{ID: id, Stake: wei{out[0].(*big.Int)}, Rewards: wei{out[1].(*big.Int)}}
 		if d.Stake.Sign() == 0 && d.Rewards.Sign() == 0 {
 			continue
 		}
@@ -270,7 +279,7 @@ func (s *staking) showAccount(ctx context.Context, account common.Address) error
 		Amount   *big.Int
 	}
 	for _, u := range *abi.ConvertType(out[0], new([]claim)).(*[]claim) {
-		v.Unbonding = append(v.Unbonding, unbondingView{u.Id, u.Amount, u.From})
+		v.Unbonding = append(v.Unbonding, unbondingView{u.Id, wei{u.Amount}, u.From})
 	}
 	return s.c.print(v, v.text)
 }
@@ -308,7 +317,7 @@ func (v *stakerView) text(w io.Writer) {
 	if v.Endpoint != "" {
 		fmt.Fprintf(w, "endpoint\t%s\n", printable(v.Endpoint))
 	}
-	fmt.Fprintf(w, "stake\t%s, of that its own %s\ncommission\t%s", formatAmount(v.Stake), formatAmount(v.SelfStake), percent(v.Commission))
+	fmt.Fprintf(w, "stake\t%s, of that its own %s\ncommission\t%s", formatAmount(v.Stake.Int), formatAmount(v.SelfStake.Int), percent(v.Commission))
 	if v.NextCommission != v.Commission {
 		fmt.Fprintf(w, ", from the next epoch on %s", percent(v.NextCommission))
 	}
@@ -316,10 +325,10 @@ func (v *stakerView) text(w io.Writer) {
 }
 
 func (v *stakeView) text(w io.Writer) {
-	fmt.Fprintf(w, "epoch\t%d, ends at block %d\nseats\t%d at the most, for %s of self stake and more\n", v.Epoch, v.EpochEnds, v.Seats, formatAmount(v.MinSelfStake))
-	fmt.Fprintf(w, "staked\t%s\nreward\t%s each epoch, and %s that wait\n", formatAmount(v.Staked), formatAmount(v.RewardPerEpoch), formatAmount(v.Pool))
+	fmt.Fprintf(w, "epoch\t%d, ends at block %d\nseats\t%d at the most, for %s of self stake and more\n", v.Epoch, v.EpochEnds, v.Seats, formatAmount(v.MinSelfStake.Int))
+	fmt.Fprintf(w, "staked\t%s\nreward\t%s each epoch, and %s that wait\n", formatAmount(v.Staked.Int), formatAmount(v.RewardPerEpoch.Int), formatAmount(v.Pool.Int))
 	if v.Burnt.Sign() > 0 {
-		fmt.Fprintf(w, "burnt\t%s\n", formatAmount(v.Burnt))
+		fmt.Fprintf(w, "burnt\t%s\n", formatAmount(v.Burnt.Int))
 	}
 	if !v.Ready {
 		fmt.Fprintf(w, "election\ttoo few stand for %d seats\n", chain.MinSeats)
@@ -327,7 +336,7 @@ func (v *stakeView) text(w io.Writer) {
 	fmt.Fprintf(w, "\nID\tNAME\tSTAKE\tITS OWN\tCOMMISSION\tSTATE\n")
 	for i := range v.Validators {
 		o := &v.Validators[i]
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", o.ID, printable(o.Name), formatAmount(o.Stake), formatAmount(o.SelfStake), percent(o.Commission), o.state())
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", o.ID, printable(o.Name), formatAmount(o.Stake.Int), formatAmount(o.SelfStake.Int), percent(o.Commission), o.state())
 	}
 }
 
@@ -337,9 +346,9 @@ func (v *accountView) text(w io.Writer) {
 		fmt.Fprintf(w, "stake\tnone\n")
 	}
 	for _, d := range v.Delegations {
-		fmt.Fprintf(w, "stake\t%s behind validator %d, %s; to claim: %s\n", formatAmount(d.Stake), d.ID, printable(d.Name), formatAmount(d.Rewards))
+		fmt.Fprintf(w, "stake\t%s behind validator %d, %s; to claim: %s\n", formatAmount(d.Stake.Int), d.ID, printable(d.Name), formatAmount(d.Rewards.Int))
 	}
 	for _, u := range v.Unbonding {
-		fmt.Fprintf(w, "on its way back\t%s from validator %d, to withdraw from epoch %d on\n", formatAmount(u.Amount), u.ID, u.From)
+		fmt.Fprintf(w, "on its way back\t%s from validator %d, to withdraw from epoch %d on\n", formatAmount(u.Amount.Int), u.ID, u.From)
 	}
 }
