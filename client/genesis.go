@@ -108,7 +108,8 @@ func TrustFromGenesis(file []byte) (*Trust, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: genesis file: %w", ErrTrust, err)
 	}
-	t := &Trust{Format: TrustFormat, Suite: g.Suite, ChainID: hexutil.Uint64(g.ChainID), Engine: g.Consensus.Engine}
+	t := &Trust{Format: TrustFormat, Suite: g.Suite, ChainID: hexutil.Uint64(g.ChainID), Engine: g.Consensus.Engine,
+		Validators: []TrustedValidator{}}
 	for _, v := range g.Validators {
 		t.Validators = append(t.Validators, TrustedValidator{hexutil.Uint64(v.ID), v.Name, v.PublicKey, v.Address})
 	}

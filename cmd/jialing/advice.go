@@ -33,6 +33,7 @@ func advice(err error) string {
 		{errNoNetwork, `make one with "jialing network create --dir DIR"`},
 		{errNetworkBusy, "wait for it, then try again"},
 		{errNotReady, `"jialing doctor --dir DIR" says more; the nodes that run go on trying, "jialing network stop --dir DIR" stops them`},
+		{errVoice, "docs/operations.md, \"A node diverged\", says how a node of such a chain is made anew"},
 		{node.ErrHalted, `keep a copy of the folder and of halt.json, then make the node anew: "jialing doctor --dir DIR" says how`},
 		{errOldDemo, "replace it with --fresh, or choose another --dir"},
 		{errNotADemo, "choose another --dir; the demo never touches a folder that it did not make"},

@@ -21,7 +21,7 @@ func (c *cli) dbCommand() *cobra.Command {
 		Use:   "db",
 		Short: "Look after the ledger on disk; the node must be stopped",
 	}
-	cmd.AddCommand(c.dbCheck(), c.dbPrune(), c.dbExport(), c.dbImport(), c.dbUsage(), c.dbEncrypt(), c.dbRekey(), c.dbMaster())
+	cmd.AddCommand(c.dbCheck(), c.dbPrune(), c.dbExport(), c.dbImport(), c.dbUsage(), c.dbEncrypt(), c.dbRekey(), c.dbMaster(), c.dbReset())
 	return cmd
 }
 

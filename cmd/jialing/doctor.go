@@ -150,6 +150,9 @@ func (c *cli) printDiagnosis(f *facts, found []finding) error {
 func (f *facts) summary() string {
 	for _, n := range f.nodes {
 		if s := n.now(); s != nil {
+			if s.Work != nil {
+				return fmt.Sprintf(": %s, height %d, finalized %d, %s", s.Chain, s.Work.Tip, s.Finalized, f.mining())
+			}
 			return fmt.Sprintf(": %s, height %d, finalized %d, %d of %d validators connected", s.Chain, s.Durable, s.Finalized,
 				len(f.reachableValidators()), len(s.Validators))
 		}
@@ -206,6 +209,8 @@ type haltFacts struct {
 	height   uint64
 	evidence string
 	advice   string
+	// forked tells of a deep fork on a chain of work.
+	forked bool
 }
 
 // now is the newest status; nil when the node does not answer.

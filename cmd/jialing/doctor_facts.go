@@ -40,7 +40,15 @@ func folderFacts(folder *nodeFolder) *nodeFacts {
 }
 
 func describeHalt(h *node.Halt) *haltFacts {
-	out := &haltFacts{height: h.Height, advice: h.Advice}
+	out := &haltFacts{height: h.Height, advice: h.Advice, forked: h.Fork != nil}
+	if f := h.Fork; f != nil {
+		out.evidence = strings.Join([]string{fmt.Sprintf("%s at %s, height %d", filepath.Base(node.HaltPath("")), h.Time.Format(timeLayout), h.Height),
+			fmt.Sprintf("block %d is the last in common, %d was final here", f.Last, f.Final),
+			fmt.Sprintf("this node's chain ends at %d, %s, work %s", f.Ours.Height, f.Ours.Hash, f.Ours.Work),
+			fmt.Sprintf("the other one at %d, %s, work %s", f.Theirs.Height, f.Theirs.Hash, f.Theirs.Work),
+			"checkpoint of this node's chain: " + f.Checkpoint}, "\n")
+		return out
+	}
 	text := []string{fmt.Sprintf("%s at %s, height %d", filepath.Base(node.HaltPath("")), h.Time.Format(timeLayout), h.Height),
 		fmt.Sprintf("this node's header %s, the validators' %s, signed by %v", h.OwnHash, h.CertifiedHash, h.Signers)}
 	if h.FirstKey != "" {

@@ -228,6 +228,9 @@ func ruleUnreachable(f *facts) (out []finding) {
 		if p.why == "" || !p.banned.IsZero() || strings.Contains(p.why, otherChainText) || (p.validator && !up[string(p.key)]) {
 			continue // ruleBanned, ruleOtherGenesis, ruleAway and ruleNoQuorum tell of it
 		}
+		if f.work() != nil && !p.validator {
+			continue // on an open chain peers come and go; who has none at all is told of by ruleNoPeers
+		}
 		out = append(out, finding{ailing, "unreachable", fmt.Sprintf("%s cannot reach %s at %s", p.by, p.name, dash(p.address)), p.why,
 			"Check that it runs and that the port is open from there; correct the address in [network] peers or in the validator contract."})
 	}

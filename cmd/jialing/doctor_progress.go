@@ -51,7 +51,7 @@ func ruleStuck(f *facts) []finding {
 			}
 		}
 	}
-	if len(where) == 0 || !f.quorumIsUp() {
+	if len(where) == 0 || !f.quorumIsUp() || f.work() != nil { // a block of work comes when it comes: ruleNobodyMines
 		return nil
 	}
 	d := finding{broken, "stuck", "transactions wait and no block is ordered", fmt.Sprintf("in %s no height moved; waiting: %s", ago(f.watched), strings.Join(where, ", ")),

@@ -17,7 +17,7 @@ var rules = []func(*facts) []finding{
 	ruleHalted, ruleNotRunning, ruleNotAnswering, ruleWrongNode, ruleOneKey, ruleOtherGenesis, ruleDiverged, ruleContradiction, ruleIgnored, ruleNoQuorum, ruleAway, ruleNoPeers,
 	ruleUnreachable, ruleBanned, ruleClock, ruleDisk, rulePool, ruleStuck, ruleExecution, ruleAttestation, ruleNoLeader, ruleLeaderChanges,
 	ruleSlowLeader, ruleBehind, ruleProblem, ruleVersions, ruleGap, ruleFees,
-	ruleKey, ruleCertificate, ruleExpiry, ruleAuthorities, ruleRescue, ruleAudit, rulePortCertificate,
+	ruleNobodyMines, ruleKey, ruleCertificate, ruleExpiry, ruleAuthorities, ruleRescue, ruleAudit, rulePortCertificate,
 }
 
 // perNode applies a rule to each node.
@@ -69,6 +69,9 @@ func ruleHalted(f *facts) []finding {
 			remedy = fmt.Sprintf("Keep a copy of %s. If another node says the same, stop and find out which version or machine computed wrongly before going on. "+
 				"If this one is alone, its disk, memory or program is at fault: check them, then make the node anew from the others (docs/operations.md, \"A node diverged\").",
 				n.folder.dir)
+		}
+		if n.halt.forked {
+			return &finding{broken, "forked", n.name + " halted itself: a chain of more work leaves out blocks that were final here", n.halt.evidence, remedy}
 		}
 		return &finding{broken, "diverged", n.name + " halted itself: its state differs from what a quorum of validators signed", n.halt.evidence, remedy}
 	})

@@ -284,7 +284,7 @@ func notReady(n *nodeFolder, a *answer) string {
 		return fmt.Sprintf("another node answers at %s (%s)", a.url, memberName(s.Name, 0))
 	case s.Problem != nil:
 		return *s.Problem
-	case len(s.Validators) == 1:
+	case len(s.Validators) == 1 || s.Work != nil && len(n.cfg.Network.Peers) == 0:
 		return ""
 	case s.Validator != nil && connectedValidators(a) < s.Quorum:
 		return fmt.Sprintf("it has found %d of %d validators (itself included), %d must have found each other%s", connectedValidators(a), len(s.Validators), s.Quorum,

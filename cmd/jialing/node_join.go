@@ -82,6 +82,9 @@ func (c *cli) joinNetwork(f *joinFlags) error {
 	if len(f.peers) > 0 {
 		cfg.Network.Peers = f.peers
 	}
+	if g.Consensus.Engine == chain.PoW {
+		cfg.Network.Discovery = true
+	}
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
 	}
@@ -161,6 +164,10 @@ func (c *cli) printJoin(f *joinFlags, g *chain.Genesis, public []byte, cfg *node
 		fmt.Fprintf(w, "public key\t%s\nother nodes\tlistens on %s\n", v.PublicKey, v.Listen)
 		tellPassphrase(w, filepath.Join(v.Dir, node.PassphraseFile), cfg.NewPassphrase == nil && cfg.Key.Source == node.KeyInFile)
 		fmt.Fprintf(w, "\nnext:\tjialing start --dir %s\n", v.Dir)
+		if !g.Consensus.Engine.Signed() {
+			fmt.Fprintf(w, "\nIt follows the chain. To mine, name an account in [mine] coinbase of its node.toml and say enabled = true, or run jialing mine beside it.\n")
+			return
+		}
 		fmt.Fprintf(w, "\nIt follows the chain. To make it a validator, give it an account (jialing account new) and let a quorum of the validators each run:\n")
 		fmt.Fprintf(w, "  jialing validator add %s ACCOUNT NAME --endpoint HOST:PORT --from THEIR-ACCOUNT\n", v.PublicKey)
 	})

@@ -64,6 +64,8 @@ type nodeStatus struct {
 	Evidence []string `json:"evidence"`
 	// Unsigned are the validators whose signature the next block to be certified still lacks.
 	Unsigned []chain.ValidatorID `json:"unsigned"`
+	// Work is nil where blocks are not found by work.
+	Work *workStatus `json:"work,omitempty"`
 	// Certificate is nil on a chain that lets everybody in.
 	Certificate *certificateStatus `json:"certificate,omitempty"`
 	// Access and AuditHead are nil where an older node answers.

@@ -112,7 +112,10 @@ func (v *statusView) head(width int, s style) []string {
 	if st.Durable > 0 {
 		heights += fmt.Sprintf("; last block %s ago", ago(time.Duration(max(st.Now-st.LastBlockAt, 0))*time.Millisecond))
 	}
-	leader := "one node decides alone"
+	leaderLabel, leader := "leader", "one node decides alone"
+	if st.Work != nil {
+		leaderLabel, leader = "work", st.Work.line()
+	}
 	if len(st.Validators) > 1 {
 		leader = fmt.Sprintf("%s, view %d, %s seen since its start", dash(st.leader()), st.View, plural(st.LeaderChanges, "change"))
 	}
@@ -122,7 +125,7 @@ func (v *statusView) head(width int, s style) []string {
 		"",
 		line("height", heights),
 		line("load", v.loadText()),
-		line("leader", leader),
+		line(leaderLabel, leader),
 		line("pool", fmt.Sprintf("%s %d pending, %d queued, of %d", bar(st.Pool.Pending+st.Pool.Queued, st.Pool.Max), st.Pool.Pending, st.Pool.Queued, st.Pool.Max)),
 		line("disk", fmt.Sprintf("%s free, reserve %s", bytesText(st.Disk.Free), bytesText(st.Disk.Reserve))),
 		"",

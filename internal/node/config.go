@@ -120,6 +120,9 @@ func DefaultConfig() Config {
 	}
 }
 
+// DataFolder is where the ledger is.
+func (c *Config) DataFolder() string { return filepath.Join(c.Dir, dataFolder) }
+
 // storeConfig is the ledger's configuration under the node's folder.
 func (c *Config) storeConfig(g *chain.Genesis, log *slog.Logger) store.Config {
 	sc := store.DefaultConfig()

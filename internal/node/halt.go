@@ -14,16 +14,17 @@ import (
 	"github.com/jialing-chain/jialing/internal/crypto"
 )
 
-// haltFile is where a node that halts for divergence says so, for whoever finds it dead.
+// haltFile is where a node that halts for good says so, for whoever finds it dead.
 const haltFile = "halt.json"
 
 // maxHaltFile bounds haltFile: two headers, a list of validators and a sentence about a key.
 const maxHaltFile = 1 << 20
 
-// ErrHalted is a folder whose node halted because its state differs from what a quorum of validators signed.
-var ErrHalted = errors.New("the node halted: its state differs from what the validators signed")
+// ErrHalted is a folder whose node halted: its state differs from what a quorum of validators signed or, on a chain of work, a chain of more work leaves out
+// blocks that are final here.
+var ErrHalted = errors.New("the node halted: its chain is not that of the others")
 
-// Halt says why a node halted for divergence.
+// Halt says why a node halted for good.
 type Halt struct {
 	Height uint64    `json:"height"`
 	Time   time.Time `json:"time"`
@@ -38,6 +39,26 @@ type Halt struct {
 	FirstKey string `json:"firstKey"`
 	Detail   string `json:"detail"`
 	Advice   string `json:"advice"`
+	// Fork is there on a chain of work, and what is of signatures is empty.
+	Fork *ForkHalt `json:"fork,omitempty"`
+}
+
+// ForkHalt is a chain of more work that leaves out blocks that are final here.
+type ForkHalt struct {
+	// Last is the last block in common, Final the last one that was final here: so many must be given up to follow the other chain.
+	Last  uint64 `json:"last"`
+	Final uint64 `json:"final"`
+	// Ours and Theirs are the ends of both chains, Checkpoint names the first block of ours that the other chain leaves out, as node.toml takes it.
+	Ours       ForkEnd `json:"ours"`
+	Theirs     ForkEnd `json:"theirs"`
+	Checkpoint string  `json:"checkpoint"`
+}
+
+// ForkEnd is the last block of a chain with all the work up to it, in hashes.
+type ForkEnd struct {
+	Height uint64      `json:"height"`
+	Hash   crypto.Hash `json:"hash"`
+	Work   string      `json:"work"`
 }
 
 // HaltPath is where a node's folder has its halt.

@@ -60,14 +60,14 @@ func TestDivergenceLeavesItsAccount(t *testing.T) {
 	n, err := New(cfg, "jialing/test", slog.New(slog.DiscardHandler), Options{})
 	require.NoError(t, err)
 	other := errors.New("something else")
-	require.Equal(t, other, n.halted(other))
+	require.Equal(t, other, n.halted(nil, other))
 	h, err := ReadHalt(cfg.Dir)
 	require.NoError(t, err)
 	require.Nil(t, h, "only a divergence is worth a halt")
 
 	d := &attest.Divergence{Height: 7, Ours: crypto.Hash{1}, Theirs: crypto.Hash{2}, By: []chain.ValidatorID{1, 2, 3}, First: "balance of 0x01: 1, theirs 2",
 		OurHeader: &chain.Header{Number: big.NewInt(7), Difficulty: new(big.Int)}, TheirHeader: &chain.Header{Number: big.NewInt(7), Difficulty: new(big.Int), GasUsed: 1}}
-	require.ErrorIs(t, n.halted(fmt.Errorf("attest: %w", d)), attest.ErrDivergence)
+	require.ErrorIs(t, n.halted(nil, fmt.Errorf("attest: %w", d)), attest.ErrDivergence)
 	h, err = ReadHalt(cfg.Dir)
 	require.NoError(t, err)
 	require.EqualValues(t, 7, h.Height)

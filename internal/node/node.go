@@ -17,6 +17,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/govern"
 	"github.com/jialing-chain/jialing/internal/keys"
+	"github.com/jialing-chain/jialing/internal/order/pow"
 	"github.com/jialing-chain/jialing/internal/serve"
 	"github.com/jialing-chain/jialing/internal/serve/audit"
 	"github.com/jialing-chain/jialing/internal/store"
@@ -227,15 +228,19 @@ func (n *Node) drive(ctx context.Context, p *pipeline) (full bool, err error) {
 	}
 	if !errors.Is(err, errDiskFull) && !(errors.Is(err, store.ErrStorage) && guard.full()) {
 		n.setProblem(err)
-		return false, n.halted(err)
+		return false, n.halted(p, err)
 	}
 	n.setProblem(fmt.Errorf("%w (%w)", errDiskFull, err))
 	n.log.Error("stopped taking transactions: the disk is full; free some space and the node resumes by itself", "err", err)
 	return true, guard.waitForRoom(ctx)
 }
 
-// halted leaves a note in the folder when the node stops for divergence: it must not go on as if nothing had happened.
-func (n *Node) halted(err error) error {
+// halted leaves a note in the folder when the node stops for divergence or a deep fork: it must not go on as if nothing had happened.
+func (n *Node) halted(p *pipeline, err error) error {
+	var fork *pow.DeepFork
+	if errors.As(err, &fork) && n.opts.FS == nil {
+		return errors.Join(fmt.Errorf("%w: %w", ErrHalted, err), WriteHalt(n.cfg.Dir, n.forkHalt(p.store, fork)))
+	}
 	var d *attest.Divergence
 	if !errors.As(err, &d) || n.opts.FS != nil {
 		return err

@@ -51,6 +51,7 @@ func (n *Node) newMiner(p *pipeline) error {
 			cfg.Threads = n.cfg.Mine.Threads
 		}
 		cfg.Misbehaved = p.misbehaved
+		cfg.Params.Checkpoints = n.cfg.Mine.merge(cfg.Params.Checkpoints)
 	})
 	if err != nil {
 		return err
@@ -65,6 +66,22 @@ func (p *pipeline) misbehaved(from order.PeerID, why string) {
 		p.network.Report(peer, p2p.Misbehaviour, "work: "+why)
 	}
 }
+
+// forkHalt is the account of a deep fork.
+func (n *Node) forkHalt(st *store.Store, f *pow.DeepFork) *Halt {
+	end := func(e pow.End) ForkEnd { return ForkEnd{e.Height, e.Hash, e.Work.String()} }
+	h := &Halt{Height: f.Delivered, Time: n.now(), Detail: f.Error(), Advice: forkAdvice,
+		Fork: &ForkHalt{Last: f.Fork, Final: f.Delivered, Ours: end(f.Ours), Theirs: end(f.Theirs)}}
+	if proof, err := st.DecisionProof(f.Fork + 1); err == nil { // else the account has one thing less
+		h.Fork.Checkpoint = fmt.Sprintf("%d:%s", f.Fork+1, pow.Hash(n.suite, proof))
+	}
+	return h
+}
+
+const forkAdvice = "find out why the chains parted for longer than the depth: a partition, or an attack by more than half of the hash power. " +
+	"Transactions that are only on this node's chain are lost on the other one: write them down (jialing db export) before anything else. " +
+	"To follow the chain of more work: jialing db reset --dir DIR, then start; the node fetches that chain. To stay on this chain, as every node that is to stay must: " +
+	"add the checkpoint of this file to [mine] checkpoints in node.toml, remove halt.json, then start"
 
 // mining is nil where blocks are not found by work.
 func (p *pipeline) mining() eth.Miner {
