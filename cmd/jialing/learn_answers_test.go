@@ -66,7 +66,8 @@ func madeUpSchool() *fakeSchool {
 		parent = f.headers[h].Hash()
 	}
 	f.runs = []lessonRun{{Engine: chain.Raft, Faults: []lessonFault{{Action: faultKill, Nodes: []string{"node1"}, Pause: 536.944},
-		{Action: faultRestart, Nodes: []string{"node1"}, Pause: 12}}}}
+		{Action: faultRestart, Nodes: []string{"node1"}, Pause: 12},
+		{Action: faultByzantine, Nodes: []string{"node2"}, Evidence: []string{"validator 2 attested two blocks at height 9"}}}}}
 	return f
 }
 
@@ -89,7 +90,7 @@ func TestAnswers(t *testing.T) {
 		{3, 1, []string{"10"}, []string{"9", "11", "4"}},
 		{3, 2, []string{"5"}, []string{"4", "6", "7"}},
 		{3, 3, []string{"node2", " Node2 "}, []string{"node3", "2", "node"}},
-		{3, 4, []string{"7"}, []string{"3"}},
+		{3, 4, []string{"2", "node2", "Validator 2"}, []string{"1", "node1", "validator", "", "22"}},
 	} {
 		check := questionChecks[tc.lab][tc.question]
 		require.NotNil(t, check, "lab %d, question %d", tc.lab, tc.question)

@@ -22,7 +22,7 @@ var lieChecks = map[int]answerCheck{
 	1: aNumber(func() int { return leastToBear(3) }, "with f liars it takes 3f+1 validators", "容忍 f 个说谎者需要 3f+1 个验证者"),
 	2: aNumber(func() int { return chain.BFT.Quorum(7) }, "2f+1 with f = 2: any two groups of so many out of 7 have three in common, and one of these at the least is honest",
 		"f = 2 时是 2f+1：7 个里任取两组这么多，至少有三个共同成员，其中至少一个诚实"),
-	3: checkProposer, 4: checkTerm,
+	3: checkProposer, 4: checkLiar,
 }
 
 // leastToBear is the smallest bft network that bears so many faulty validators.
@@ -91,4 +91,32 @@ func checkPause(s school, fault, answer string) (verdict, error) {
 		}
 	}
 	return wrong(fmt.Sprintf("look at the end of the demo's table, in the line that begins with %q", fault), fmt.Sprintf("看演示最后的表格中以 %q 开头的那一行", fault)), nil
+}
+
+// checkLiar: which validator does the demo's evidence name?
+func checkLiar(_ context.Context, s school, answer string) (verdict, error) {
+	r, err := s.run(faultByzantine)
+	if err != nil {
+		return verdict{}, err
+	}
+	word := strings.ToLower(strings.TrimSpace(answer))
+	if number, found := strings.CutPrefix(word, "validator"); found {
+		word = strings.TrimSpace(number)
+	}
+	proof := ""
+	for _, f := range r.Faults {
+		if f.Action != faultByzantine {
+			continue
+		}
+		for _, e := range f.Evidence {
+			proof = e
+			if name := f.Nodes[0]; word == name || word == strings.TrimPrefix(name, "node") {
+				return right("yes: "+e+". It cannot deny that: nobody else has its key", "对："+e+"。它赖不掉：别人没有它的密钥"), nil
+			}
+		}
+	}
+	if proof == "" {
+		return verdict{}, fmt.Errorf("%w: nobody has noted evidence in that run; give the liar some seconds before the end", errNoLesson)
+	}
+	return wrong("look at the end of the demo's table, in the line that begins with the liar's name", "看演示最后的表格中以说谎者名字开头的那一行"), nil
 }
