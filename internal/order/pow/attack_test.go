@@ -136,7 +136,7 @@ func TestMinorityAttack(t *testing.T) {
 				require.ErrorAs(t, err, &fork)
 				require.Positive(t, fork.Theirs.Work.Cmp(fork.Ours.Work))
 				require.Greater(t, fork.Delivered, fork.Fork)
-				w.nodes[3].up = false
+				w.nodes[3].gone()
 			case <-time.After(5 * time.Minute):
 				t.Fatal("the attacker still believes in its chain")
 			}
@@ -166,7 +166,7 @@ func TestMajorityAttack(t *testing.T) {
 				require.Positive(t, fork.Theirs.Work.Cmp(fork.Ours.Work))
 				require.ErrorContains(t, err, "more work")
 				require.GreaterOrEqual(t, n.ledger.Height(), before[i], "nothing is taken back")
-				n.up = false
+				n.gone()
 			case <-time.After(5 * time.Minute):
 				t.Fatalf("node %d still runs on the chain of less work", n.id)
 			}

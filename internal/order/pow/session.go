@@ -122,8 +122,9 @@ func (s *session) readHeader(height uint64) (*node, error) {
 // run takes part until ctx ends or it cannot go on.
 func (s *session) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	root := s.tree.root.header.Height
 	g.Go(func() error { return s.deliver(ctx) })
-	g.Go(func() error { return s.follow(ctx, s.tree.root.header.Height) })
+	g.Go(func() error { return s.follow(ctx, root) })
 	for range holders {
 		g.Go(func() error { return s.hold(ctx) })
 	}

@@ -3,8 +3,6 @@ package pow
 import (
 	"slices"
 
-	"github.com/holiman/uint256"
-
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/order"
@@ -313,12 +311,4 @@ func junction(a, b *node) *node {
 		return nil
 	}
 	return a
-}
-
-// difference is how much more work a has than b; zero where it has less.
-func difference(a, b *uint256.Int) *uint256.Int {
-	if a.Lt(b) {
-		return new(uint256.Int)
-	}
-	return new(uint256.Int).Sub(a, b)
 }

@@ -185,6 +185,13 @@ func (n *sim) ended() error {
 	return err
 }
 
+// gone notes that the node has ended by itself.
+func (n *sim) gone() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.up = false
+}
+
 // crash ends the node between two writes.
 func (n *sim) crash() {
 	crashed := errors.New("crashed")
