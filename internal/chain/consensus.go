@@ -202,7 +202,7 @@ type WorkCheckpoint struct {
 }
 
 // DefaultWorkParams fit a few ordinary machines: a block each two seconds, final after six. With a half-life of ten intervals the interval is back within a
-// tenth of its target 65 blocks after the hash power has changed tenfold.
+// tenth of its target 63 blocks after the hash power has changed tenfold.
 func DefaultWorkParams() *WorkParams {
 	return &WorkParams{BlockMillis: 2000, Depth: 6, Bits: 0x1f00ffff, HalfLifeMillis: 20_000, Reward: ether(2), HalvingBlocks: 2_100_000}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// fetchAhead is how many blocks above the last complete one are asked for.
+	// fetchAhead is how many blocks are asked for at a time, the lowest that are lacking.
 	fetchAhead = 32
 	// againLeast and againMost bound after how long a block is asked for again, of another peer; in between it is an interval.
 	againLeast = 200 * time.Millisecond
@@ -88,8 +88,12 @@ func (s *session) fetchBlocks() {
 			batch = nil
 		}
 	}
-	for n := s.bestPath.at(first); n != nil && n.header.Height < first+fetchAhead; n = s.bestPath.at(n.header.Height + 1) {
-		if n.held || n.fetch.holding || !n.fetch.asked.IsZero() && now.Sub(n.fetch.asked) < s.again() {
+	for n, lacking := s.bestPath.at(first), 0; n != nil && lacking < fetchAhead; n = s.bestPath.at(n.header.Height + 1) {
+		if n.held {
+			continue
+		}
+		lacking++
+		if n.fetch.holding || !n.fetch.asked.IsZero() && now.Sub(n.fetch.asked) < s.again() {
 			continue
 		}
 		who := s.holder(n, now)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
+	"github.com/jialing-chain/jialing/internal/order"
 )
 
 // A frame is one message between engines: its kind, then what the kind says.
@@ -33,6 +34,22 @@ const (
 	// maxBlock bounds a block's message: the largest list of transactions and 4 KB for what stands beside it.
 	maxBlock = chain.MaxDecisionTxs*33 + 4096
 )
+
+// Kind implements order.Kinds.
+func (e *Engine) Kind(msg []byte) string {
+	if len(msg) == 0 {
+		return order.KindOther
+	}
+	switch msg[0] {
+	case frameTip:
+		return order.KindHeartbeat
+	case frameBlock:
+		return order.KindProposal
+	case frameAsk, frameHeaders, frameWant:
+		return order.KindSync
+	}
+	return order.KindOther
+}
 
 var errFrame = errors.New("malformed frame")
 
