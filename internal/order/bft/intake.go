@@ -6,20 +6,14 @@ import (
 	"time"
 
 	"github.com/hyperledger-labs/SmartBFT/smartbftprotos"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/order"
 )
 
-const (
-	// holdFor is after how long what is held back for a later view is let through: the library then learns that it is behind.
-	holdFor = time.Second
-	// gapPatience is how long the others may be ahead without a decision here before this node asks for what it lacks: a message that was lost is not sent
-	// again by those who have gone on.
-	gapPatience = 100 * time.Millisecond
-)
+// holdFor is after how long what is held back for a later view is let through: the library then learns that it is behind.
+const holdFor = time.Second
 
 // intake is what stands between the inbox and the library. But for the methods that say so it is the listener's.
 type intake struct {
@@ -45,21 +39,6 @@ type intake struct {
 	mu     sync.Mutex
 	wanted map[crypto.Hash]bool
 }
-
-type passedKey struct {
-	from    chain.ValidatorID
-	newView bool
-}
-
-// passedOne is the height that was told last, and how often one was.
-type passedOne struct {
-	height uint64
-	times  int
-}
-
-// maxStates is how many states of one validator for one view are looked at: one that was behind tells its state again when it has caught up, which
-// takes it one session or two.
-const maxStates = 8
 
 func (in *intake) init(held *holdings) {
 	in.held = held
@@ -111,46 +90,6 @@ func (s *session) listen() {
 			gap.over(s)
 		}
 	}
-}
-
-// gap watches whether the others have gone on without this node.
-type gap struct {
-	timer *time.Timer
-	armed bool
-	given uint64
-}
-
-func newGap() *gap {
-	g := &gap{timer: time.NewTimer(time.Hour)}
-	g.timer.Stop()
-	return g
-}
-
-// look begins to wait when the others are further than the library takes messages of.
-func (g *gap) look(s *session) {
-	if g.armed {
-		return
-	}
-	if given, far := s.lags(); far {
-		g.armed, g.given = true, given
-		g.timer.Reset(gapPatience)
-	}
-}
-
-// over asks for what is missing if nothing was decided meanwhile.
-func (g *gap) over(s *session) {
-	g.armed = false
-	if given, far := s.lags(); far && given == g.given {
-		s.askCatchUp(true)
-	}
-	g.look(s)
-}
-
-// lags tells how far the library is, and whether others have decided more than the next height.
-func (s *session) lags() (given uint64, far bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.givenAt, s.intake.held.frontier.Load() > s.givenAt+2
 }
 
 // hear takes one frame. What is malformed is dropped: a validator that sends such is faulty, and the others do not wait for it.
@@ -346,86 +285,6 @@ func (s *session) judgeVote(h heldBack, view, seq uint64) verdict {
 	}
 	s.lib.HandleMessage(uint64(h.from), h.m)
 	return drop
-}
-
-// judgeViewData passes the first state that a validator tells for the view that the library prepares, checked: the library does not always check.
-func (s *session) judgeViewData(h heldBack, d *smartbftprotos.SignedViewData) verdict {
-	view, height, ok := nextView(d)
-	if !ok || d.Signer != uint64(h.from) {
-		return drop
-	}
-	return s.judgeChange(h, view, height, passedKey{h.from, false}, d)
-}
-
-// judgeNewView checks what the library does not: that the states in it are of different validators, and each signed by its own.
-func (s *session) judgeNewView(h heldBack, v *smartbftprotos.NewView) verdict {
-	if len(v.SignedViewData) == 0 || len(v.SignedViewData) > len(s.set) {
-		return drop
-	}
-	seen := make(map[uint64]bool, len(s.set))
-	var view uint64
-	for i, d := range v.SignedViewData {
-		next, _, ok := nextView(d)
-		if !ok || seen[d.Signer] || (i > 0 && next != view) {
-			return drop
-		}
-		seen[d.Signer], view = true, next
-	}
-	if leaderOf(s.set, view) != h.from {
-		return drop
-	}
-	out := s.judgeChange(h, view, 0, passedKey{h.from, true}, v.SignedViewData...)
-	if out == pass {
-		s.proves(h.m)
-	}
-	return out
-}
-
-// nextView is the view that a state is told for, and the height of the last decision that it tells.
-func nextView(d *smartbftprotos.SignedViewData) (view, height uint64, ok bool) {
-	data := new(smartbftprotos.ViewData)
-	if proto.Unmarshal(d.RawViewData, data) != nil || data.LastDecision == nil {
-		return 0, 0, false
-	}
-	if len(data.LastDecision.Metadata) > 0 {
-		md, err := parseMetadata(data.LastDecision.Metadata)
-		if err != nil {
-			return 0, 0, false
-		}
-		height = md.LatestSequence
-	}
-	return data.NextView, height, true
-}
-
-// judgeChange holds a message back until the library prepares its view, and passes it once, if the states in it are signed; again only if it tells of a
-// later decision. Signatures come last: they are the costly part.
-func (s *session) judgeChange(h heldBack, view, height uint64, key passedKey, states ...*smartbftprotos.SignedViewData) verdict {
-	in := &s.intake
-	now := in.changeView.Load()
-	entered, _, _ := s.where()
-	switch {
-	case view < now, view <= entered:
-		return drop
-	case view > now && time.Since(h.at) < s.e.cfg.viewChangeTimeout():
-		return hold
-	case view > now:
-		return drop
-	}
-	if in.passedView != view {
-		in.passedView = view
-		clear(in.passed)
-	}
-	before, known := in.passed[key]
-	if known && (height <= before.height || before.times >= maxStates) {
-		return drop
-	}
-	for _, d := range states {
-		if s.verify(d.Signer, viewDataMessage(d.RawViewData), d.Signature) != nil {
-			return drop
-		}
-	}
-	in.passed[key] = passedOne{height, before.times + 1}
-	return pass
 }
 
 // hint notes that a peer speaks of a later view; tend asks for it when this node stays behind.
