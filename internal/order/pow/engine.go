@@ -155,6 +155,7 @@ func (e *Engine) SetThreads(n int) error {
 		return fmt.Errorf("%w: no account to credit", ErrNoWork)
 	}
 	e.work.setThreads(n)
+	e.Pending() // there is work to offer, or none any more
 	return nil
 }
 

@@ -230,10 +230,7 @@ func (s *session) hearDeep(from order.PeerID, p *peer, page [][]byte) error {
 			return nil
 		}
 		fork, err := s.readNode(first.Height - 1)
-		if err != nil {
-			return err
-		}
-		if fork.hash != first.Parent {
+		if err != nil || fork.hash != first.Parent {
 			s.e.refused("orphan")
 			return nil
 		}

@@ -61,8 +61,9 @@ func (s *session) answer(ctx context.Context) error {
 			return nil
 		}
 		out, err := s.headersFrom(r)
-		if err != nil {
-			return err
+		if err != nil { // a ledger that began with a later state has no answer; one that is broken says so where it is written
+			s.e.log.Debug("pow: headers for a peer", "peer", r.to, "err", err)
+			continue
 		}
 		s.host.Send(r.to, headersFrame(out))
 	}

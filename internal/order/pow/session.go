@@ -119,9 +119,9 @@ func (s *session) readHeader(height uint64) (*node, error) {
 	return &node{header: *h, hash: Hash(s.e.cfg.Suite, proof), held: true, complete: true, checked: true}, nil
 }
 
-// run takes part until ctx ends or it cannot go on.
-func (s *session) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+// run takes part until parent ends or it cannot go on.
+func (s *session) run(parent context.Context) error {
+	g, ctx := errgroup.WithContext(parent)
 	root := s.tree.root.header.Height
 	g.Go(func() error { return s.deliver(ctx) })
 	g.Go(func() error { return s.follow(ctx, root) })
@@ -137,11 +137,7 @@ func (s *session) run(ctx context.Context) error {
 		s.e.work.offer(nil)
 		return err
 	})
-	err := g.Wait()
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
+	return order.Ended(parent, g.Wait())
 }
 
 // beat is the pace of what is done without an event.

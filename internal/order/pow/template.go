@@ -28,8 +28,8 @@ func (s *session) offerWork() {
 		executed, ready = t.executed[height-t.rules.depth]
 	}
 	switch {
-	case !ready || now.Before(s.mineAfter) || s.farBehind():
-		s.offered = nil // blocks are executed or fetched first
+	case !ready || now.Before(s.mineAfter) || s.farBehind() || !s.e.work.needed(now):
+		s.offered = nil // blocks are executed or fetched first, or nobody works
 		s.e.work.offer(nil)
 		return
 	case s.offered != nil && s.offered.parent == t.tip:

@@ -229,7 +229,7 @@ func (t *tree) advance(n *node) (dropped []*node) {
 	return dropped
 }
 
-// prune makes room in a full tree: side branches go that have no block here and less work than the tip.
+// prune makes room in a full tree: side branches go of which no block is here. Who has one of more work will tell of it again.
 func (t *tree) prune() {
 	keep := make(map[*node]bool)
 	for _, n := range []*node{t.tip, t.best} {
@@ -237,7 +237,6 @@ func (t *tree) prune() {
 			keep[n] = true
 		}
 	}
-	least := &t.tip.header.Work
 	var visit func(n *node) bool
 	visit = func(n *node) bool { // tells whether n stays
 		stays := n.children[:0]
@@ -247,14 +246,14 @@ func (t *tree) prune() {
 			}
 		}
 		n.children = stays
-		if len(stays) > 0 || keep[n] || n.held || n.header.Work.Gt(least) {
+		if len(stays) > 0 || keep[n] || n.held {
 			return true
 		}
 		delete(t.nodes, n.hash)
 		return false
 	}
 	// The tree is as deep as it has headers: no recursion along the best branch, whose side branches are what goes.
-	for n := t.best; n != nil && n.header.Height >= t.root.header.Height; n = n.parent {
+	for n := range keep {
 		stays := n.children[:0]
 		for _, c := range n.children {
 			if keep[c] || visit(c) {

@@ -168,6 +168,19 @@ func TestFullTree(t *testing.T) {
 	n := g.on(b, 2000)
 	require.Equal(t, n, g.best)
 	require.Len(t, g.root.children, 1)
+
+	// A branch of little work that comes first and fills the tree goes once its blocks are not to be had.
+	g = newGrown(t, 100)
+	low := g.root
+	for !g.full() {
+		low = g.on(low, 600_000)
+	}
+	require.Equal(t, low, g.best)
+	g.prune()
+	require.True(t, g.full(), "it is the best that there is")
+	g.withhold(low.at(1))
+	g.prune()
+	require.Len(t, g.nodes, 1)
 }
 
 // selfish lets a miner with a share of the hash power publish as Eyal and Sirer describe, and returns its share of the blocks that count. Of the others, gamma work

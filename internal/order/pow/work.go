@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -67,6 +68,8 @@ type work struct {
 	mu      sync.Mutex
 	changed chan struct{}
 	threads int
+	// asked is when somebody asked for work last.
+	asked time.Time
 	// current is what is worked on, nil when nothing is; given are the last ones, newest last.
 	current *template
 	given   []*template
@@ -132,14 +135,45 @@ func (w *work) find(id crypto.Hash) *template {
 // mines tells whether there is an account to mine for.
 func (e *Engine) mines() bool { return e.cfg.Coinbase != (common.Address{}) }
 
-// Work gives away what this node would work on now. The error wraps ErrNoWork. Safe for concurrent use.
+const (
+	// askedFor is how long after somebody has asked for work it is kept ready: miners ask several times for each block.
+	askedFor = time.Minute
+	// workWait is how long the first to ask waits for it.
+	workWait = time.Second
+)
+
+// needed tells whether anybody works.
+func (w *work) needed(now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.threads > 0 || now.Sub(w.asked) < askedFor
+}
+
+func (w *work) ask(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = now
+}
+
+// Work gives away what this node would work on now; the first to ask waits for it, a second at the most. The error wraps ErrNoWork. Safe for concurrent use.
 func (e *Engine) Work() (*Template, error) {
-	t, _, _ := e.work.look()
+	if !e.mines() {
+		return nil, fmt.Errorf("%w: no account to credit", ErrNoWork)
+	}
+	e.work.ask(e.cfg.Now())
+	patience := time.NewTimer(workWait)
+	defer patience.Stop()
+	t, _, changed := e.work.look()
 	if t == nil {
-		if !e.mines() {
-			return nil, fmt.Errorf("%w: no account to credit", ErrNoWork)
+		e.Pending()
+	}
+	for t == nil {
+		select {
+		case <-changed:
+			t, _, changed = e.work.look()
+		case <-patience.C:
+			return nil, fmt.Errorf("%w: the node is fetching or executing blocks", ErrNoWork)
 		}
-		return nil, fmt.Errorf("%w: the node is fetching or executing blocks", ErrNoWork)
 	}
 	target, _ := expand(t.header.Bits)
 	return &Template{ID: t.id, Header: append([]byte(nil), t.encoded...), Target: target.Bytes32(), Height: t.header.Height, Txs: len(t.proposal.Txs)}, nil
