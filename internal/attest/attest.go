@@ -70,6 +70,8 @@ type Config struct {
 	// Unsigned: nobody signs on this chain, see unsigned.go. Rule and Key are then not looked at.
 	Unsigned bool
 	Store    Store
+	// May tells whether this node may sign for a height: not while it may have forgotten what it signed. nil: always. Safe for concurrent use.
+	May func(height uint64) bool
 	// Finalized is the stored finalized height at start.
 	Finalized uint64
 
@@ -176,7 +178,7 @@ func (a *Attester) store(ctx context.Context) error {
 	}
 }
 
-// Own signs h for its height. It returns nil when this node is no validator there, and ErrDoubleSign when a block of that height with
+// Own signs h for its height. It returns nil when this node is no validator there or may not sign, and ErrDoubleSign when a block of that height with
 // another header was signed and stored before. The signature must be stored with the block before anybody sees it.
 func (a *Attester) Own(h *chain.Header) (*chain.Attestation, error) {
 	if a.cfg.Unsigned {
@@ -188,7 +190,7 @@ func (a *Attester) Own(h *chain.Header) (*chain.Attestation, error) {
 		return nil, fmt.Errorf("the validators of height %d are not known", height)
 	}
 	me := a.member(rule.Set)
-	if me == nil {
+	if me == nil || a.cfg.May != nil && !a.cfg.May(height) {
 		return nil, nil
 	}
 	header, err := chain.HeaderHash(a.cfg.Suite, h)

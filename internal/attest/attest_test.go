@@ -178,6 +178,21 @@ func TestDivergenceHalts(t *testing.T) {
 	require.Empty(t, m.certs)
 }
 
+// TestSignsWhereItMay: a validator that may have forgotten what it signed signs nothing, and gathers all the same.
+func TestSignsWhereItMay(t *testing.T) {
+	w := newNetwork(t, 1)
+	a, _ := w.attester(0)
+	from := uint64(6)
+	a.cfg.May = func(height uint64) bool { return height >= from }
+	own, err := a.Own(header(5, "first"))
+	require.NoError(t, err)
+	require.Nil(t, own)
+	require.NoError(t, a.Executed(header(5, "first"), own))
+	own, err = a.Own(header(6, "first"))
+	require.NoError(t, err)
+	require.NotNil(t, own)
+}
+
 func TestNeverSignsTwiceAtAHeight(t *testing.T) {
 	w := newNetwork(t, 1)
 	a, m := w.attester(0)

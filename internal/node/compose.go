@@ -66,6 +66,9 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 	if p.sets, err = govern.NewTracker(n.genesis, n.suite, st); err != nil {
 		return nil, err
 	}
+	if p.fence, err = n.newFence(); err != nil {
+		return nil, err
+	}
 	executeCfg := n.cfg.Execute.config()
 	executeCfg.ChainHash = p.genesisHash
 	if p.execute, err = execute.New(executeCfg, n.genesis, n.suite); err != nil {
@@ -136,7 +139,7 @@ func (n *Node) newOrder(p *pipeline) error {
 	if n.genesis.Consensus.Engine == chain.PoW {
 		err = n.newMiner(p)
 	} else {
-		p.engine, err = newEngine(n.genesis, n.suite, p.genesisHash, n.key, p.store, n.log)
+		p.engine, err = newEngine(n.genesis, n.suite, p.genesisHash, n.key, p.store, p.fence, n.log)
 	}
 	if err != nil {
 		return err
@@ -174,8 +177,8 @@ func (n *Node) newExchange(p *pipeline) (err error) {
 	return nil
 }
 
-// newEngine is the one place where a genesis' word becomes an engine.
-func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key crypto.PrivateKey, st *store.Store, log *slog.Logger) (order.Engine, error) {
+// newEngine is the one place where a genesis' word becomes an engine. A nil fence is an open one.
+func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key crypto.PrivateKey, st *store.Store, fence *order.Fence, log *slog.Logger) (order.Engine, error) {
 	heartbeat := time.Duration(g.Consensus.HeartbeatMillis) * time.Millisecond
 	if g.Consensus.Engine.Networked() {
 		journal, err := st.EngineLog()
@@ -187,7 +190,7 @@ func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key cr
 				Heartbeat: heartbeat, Journal: journal, Log: log})
 		}
 		return bft.New(bft.Config{Kind: g.Consensus.Engine, Suite: suite, GenesisHash: genesis, Public: key.Public().Bytes(), Params: *g.Consensus.BFT, Heartbeat: heartbeat,
-			Journal: journal, Log: log})
+			Fence: fence, Journal: journal, Log: log})
 	}
 	if g.Consensus.Engine == chain.PoW {
 		return newWorkEngine(g, suite, genesis, st, log, func(*pow.Config) {})
@@ -196,7 +199,7 @@ func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key cr
 }
 
 func (n *Node) newAttest(p *pipeline) error {
-	cfg := attest.Config{Suite: n.suite, Genesis: p.genesisHash, Key: n.key, Store: p.store, Rule: p.sets.Of, Unsigned: !n.genesis.Consensus.Engine.Signed(),
+	cfg := attest.Config{Suite: n.suite, Genesis: p.genesisHash, Key: n.key, Store: p.store, Rule: p.sets.Of, May: p.mayAttest, Unsigned: !n.genesis.Consensus.Engine.Signed(),
 		Finalized: n.finalized(p.store), Log: n.log}
 	if p.network != nil {
 		cfg.Network, cfg.Refused, cfg.Explain, cfg.Writes = attestLinks{p.network}, p.refused, p.explain, p.writes.writes

@@ -28,18 +28,20 @@ type pipeline struct {
 	suite       crypto.Suite
 	key         crypto.PrivateKey
 	genesisHash crypto.Hash
-	pool        *pool.Pool
-	engine      order.Engine
-	order       *order.Driver
-	execute     *execute.Executor
-	attest      *attest.Attester
-	store       *store.Store
-	serve       *eth.API
-	sets        *govern.Tracker
-	stages      *stageMetrics
-	kinds       *kindCounter
-	story       *story
-	log         *slog.Logger
+	// fence keeps a validator that may have forgotten what it signed from signing.
+	fence   *order.Fence
+	pool    *pool.Pool
+	engine  order.Engine
+	order   *order.Driver
+	execute *execute.Executor
+	attest  *attest.Attester
+	store   *store.Store
+	serve   *eth.API
+	sets    *govern.Tracker
+	stages  *stageMetrics
+	kinds   *kindCounter
+	story   *story
+	log     *slog.Logger
 
 	// network is nil on a chain of one node, and then so are gossip and catchup.
 	network Network
