@@ -50,7 +50,7 @@ func (c *cli) demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show what a network can do: contracts, 1,000 transfers, a killed validator, a notarised file and its proof",
-		Long: `Make a network of four validators in a fresh folder and run them as processes of this machine. Deploy a token and an evidence contract, send
+		Long: `Make a network of four nodes in a fresh folder and run them as processes of this machine. Deploy a token and an evidence contract, send
 signed token transfers from several accounts to all nodes in turn, kill the leader with -9 on the way and bring it back, notarise a file, prove it
 offline, alter a byte of the proof and see it refused. Then print what happened and keep serving until Ctrl-C.
 
@@ -80,7 +80,7 @@ in this folder, and lesson.json beside the nodes' folders has what each run meas
 	flags.StringVar(&f.httpAddr, "http.addr", "127.0.0.1:8545", "host:port for JSON-RPC of the first node; the next ones count up (port 0 takes free ones)")
 	flags.StringVar(&f.document, "document", "README.md", "file to notarise")
 	flags.StringVar(&f.suite, "suite", defaultSuite, "cryptographic suite of the chain: intl or gm")
-	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "consensus engine: solo, raft, bft; all: each of them")
+	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "consensus engine: solo, raft, bft, pos or pow; all: each of them, one after the other")
 	flags.IntVar(&f.transfers, "transfers", 1000, "token transfers to send")
 	flags.IntVar(&f.senders, "senders", 10, "accounts that send them")
 	flags.BoolVar(&f.fresh, "fresh", false, "replace the folder of an earlier demo")
@@ -137,6 +137,9 @@ func (c *cli) demo(ctx context.Context, f *demoFlags, documentGiven bool) error 
 	dev, folders, err := f.make(c)
 	if err != nil {
 		return err
+	}
+	if f.parameters != "" && !c.json {
+		c.warn("This demo has %s", f.parameters)
 	}
 	document := f.document
 	if _, err := os.Stat(document); errors.Is(err, fs.ErrNotExist) && !documentGiven {

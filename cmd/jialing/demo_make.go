@@ -62,6 +62,9 @@ func (f *demoFlags) makeNetwork(c *cli, genesis genesisFlags, ports demoPorts) (
 	if err != nil {
 		return nil, nil, err
 	}
+	if f.engine.prepare != nil {
+		f.engine.prepare(nf)
+	}
 	founders, err := nf.founders(plan)
 	if err != nil {
 		return nil, nil, err
@@ -69,6 +72,12 @@ func (f *demoFlags) makeNetwork(c *cli, genesis genesisFlags, ports demoPorts) (
 	g, dev, err := nf.networkGenesis(founders)
 	if err != nil {
 		return nil, nil, err
+	}
+	if f.engine.tune != nil {
+		f.parameters = f.engine.tune(g)
+		if err := g.Validate(); err != nil {
+			return nil, nil, err
+		}
 	}
 	var folders []demoFolder
 	for i, v := range founders {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/ethereum/go-ethereum"
@@ -119,7 +117,11 @@ func (d *demonstration) steps() []demoStep {
 	case d.flags.script != "":
 		steps = append(steps, demoStep{what: "Doing to the nodes what the script says, under load", do: d.teach, long: true})
 	case len(d.flags.steps) > 0:
-		steps = append(steps, demoStep{what: "Killing the leader with -9 while more are sent, and bringing it back", do: d.teach})
+		who := "the leader"
+		if d.flags.engine.view == "" {
+			who = "a node"
+		}
+		steps = append(steps, demoStep{what: "Killing " + who + " with -9 while more are sent, and bringing it back", do: d.teach})
 	}
 	return append(steps,
 		demoStep{what: "Notarising " + d.document + " and proving it offline", do: d.notarise},
@@ -171,15 +173,35 @@ var oneToken = big.NewInt(1e18)
 
 // distribute gives every sender enough, and learns what a transfer costs: the dearest one, to an account that never held any.
 func (d *demonstration) distribute(ctx context.Context) error {
-	for _, a := range d.senders[1:] {
-		conn, err := d.next(ctx)
+	conn, err := d.next(ctx)
+	if err != nil {
+		return err
+	}
+	nonce, err := conn.Nonce(ctx, d.dev[0].Address())
+	if err != nil {
+		return err
+	}
+	amount := new(big.Int).Mul(oneToken, big.NewInt(int64(d.flags.transfers)))
+	var sent []common.Hash
+	for i, a := range d.senders[1:] {
+		data, err := d.token.ABI.Pack("transfer", a.Address(), amount)
 		if err != nil {
 			return err
 		}
-		amount := new(big.Int).Mul(oneToken, big.NewInt(int64(d.flags.transfers)))
-		r, err := conn.Transact(ctx, d.dev[0], d.token, "transfer", a.Address(), amount)
+		n := nonce + uint64(i)
+		hash, err := conn.Send(ctx, d.dev[0], client.Tx{To: &d.token.Address, Data: data, Nonce: &n})
 		if err != nil {
 			return err
+		}
+		sent = append(sent, hash)
+	}
+	for i, hash := range sent {
+		r, err := conn.WaitReceipt(ctx, hash)
+		if err != nil {
+			return err
+		}
+		if r.Status != types.ReceiptStatusSuccessful {
+			return fmt.Errorf("the transfer to %s failed in block %s", d.senders[i+1].Address(), r.BlockNumber)
 		}
 		d.done(r)
 	}
@@ -187,8 +209,7 @@ func (d *demonstration) distribute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := d.next(ctx)
-	if err != nil {
+	if conn, err = d.next(ctx); err != nil {
 		return err
 	}
 	full, err := conn.Fill(ctx, d.dev[0].Address(), client.Tx{To: &d.token.Address, Data: data})
@@ -281,75 +302,6 @@ func (d *demonstration) countTransfers(ctx context.Context, conn *client.Client,
 	return transfers, nil
 }
 
-// notarise puts the document on record, fetches the evidence, writes it to a file, and verifies the file without the node: as it is, and with
-// one byte altered.
-func (d *demonstration) notarise(ctx context.Context) error {
-	conn, err := d.next(ctx)
-	if err != nil {
-		return err
-	}
-	r, err := conn.Notarise(ctx, d.notary, d.evidence, d.document)
-	if err != nil {
-		return err
-	}
-	d.done(r)
-	proof, err := d.proof(ctx, r)
-	if err != nil {
-		return err
-	}
-	v := &d.shown
-	v.Document, v.NotarisedIn, v.Proof = d.document, r.TxHash, filepath.Join(d.flags.dir, "proof.json")
-	if err := os.WriteFile(v.Proof, proof.Encode(), 0o644); err != nil {
-		return fmt.Errorf("write the proof: %w", err)
-	}
-	trust, err := readTrust(filepath.Join(d.flags.dir, "genesis.json"), "")
-	if err != nil {
-		return err
-	}
-	file, err := os.ReadFile(v.Proof)
-	if err != nil {
-		return fmt.Errorf("read the proof: %w", err)
-	}
-	proven, err := verifyFile(file, trust)
-	if err != nil {
-		return err
-	}
-	if v.Digest, err = client.DigestFile(trust.Suite, d.document); err != nil {
-		return err
-	}
-	if _, err := proven.Notarised(d.evidence, v.Digest); err != nil {
-		return err
-	}
-	v.ProofBytes, v.ProvenTime = len(file), proven.Time
-	v.NotarisedWith, v.Hash = proven.Kind, client.HashName(trust.Suite)
-	for _, s := range proven.Signers {
-		v.ProvenBy = append(v.ProvenBy, s.Name)
-	}
-	at := len(file) / 2
-	for file[at] < '0' || file[at] > '8' { // a digit that has a successor
-		at++
-	}
-	v.Alteration = fmt.Sprintf("byte %d from %q to %q", at, file[at], file[at]+1)
-	file[at]++
-	if _, err := verifyFile(file, trust); err == nil {
-		return fmt.Errorf("the proof still held after altering %s", v.Alteration)
-	} else if !errors.Is(err, client.ErrProof) {
-		return err
-	} else {
-		v.Refusal = err.Error()
-	}
-	return nil
-}
-
-// proof asks the next node for the evidence, once the block has its certificate there.
-func (d *demonstration) proof(ctx context.Context, r *types.Receipt) (*client.Proof, error) {
-	conn, err := d.next(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return conn.Proof(ctx, r.TxHash)
-}
-
 // compare waits until all nodes have the same last block, final, and fails when they have different ones.
 func (d *demonstration) compare(ctx context.Context) error {
 	v := &d.shown
@@ -389,12 +341,4 @@ func (d *demonstration) compare(ctx context.Context) error {
 	v.Head, v.Finalized = v.Nodes[0].Head, v.Nodes[0].Finalized
 	d.lesson.Totals.SameHead = true // else we were not here
 	return nil
-}
-
-func verifyFile(file []byte, trust *client.Trust) (*client.Proven, error) {
-	p, err := client.ParseProof(file)
-	if err != nil {
-		return nil, err
-	}
-	return client.Verify(p, trust)
 }

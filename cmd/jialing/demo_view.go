@@ -35,14 +35,16 @@ type demoView struct {
 	Hash        string      `json:"hash"`
 	NotarisedIn common.Hash `json:"notarisedIn"`
 	// NotarisedWith is the kind of the notary's signature.
-	NotarisedWith string    `json:"notarisedWith"`
-	Proof         string    `json:"proof"`
-	ProofBytes    int       `json:"proofBytes"`
-	ProvenBy      []string  `json:"provenBy"`
-	ProvenTime    time.Time `json:"provenTime"`
-	Alteration    string    `json:"alteration"`
-	Refusal       string    `json:"refusal"`
-	TotalSeconds  float64   `json:"totalSeconds"`
+	NotarisedWith string   `json:"notarisedWith"`
+	Proof         string   `json:"proof"`
+	ProofBytes    int      `json:"proofBytes"`
+	ProvenBy      []string `json:"provenBy"`
+	// ProvenWork is what speaks for the block where nobody signs.
+	ProvenWork   string    `json:"provenWork,omitempty"`
+	ProvenTime   time.Time `json:"provenTime"`
+	Alteration   string    `json:"alteration"`
+	Refusal      string    `json:"refusal"`
+	TotalSeconds float64   `json:"totalSeconds"`
 }
 
 // killView is what became of the killed node.
@@ -72,7 +74,7 @@ type demoNodeView struct {
 func (v *demoView) text(w io.Writer) {
 	fmt.Fprintf(w, "\nchain\tid %d at %s, block %d, finalized %d\n", v.ChainID, v.RPC, v.Head, v.Finalized)
 	if n := len(v.Nodes); n > 1 {
-		fmt.Fprintf(w, "validators\t%d processes, asked in turn: %s at %s to %s at %s\n", n, v.Nodes[0].Name, v.Nodes[0].RPC, v.Nodes[n-1].Name, v.Nodes[n-1].RPC)
+		fmt.Fprintf(w, "nodes\t%d processes, asked in turn: %s at %s to %s at %s\n", n, v.Nodes[0].Name, v.Nodes[0].RPC, v.Nodes[n-1].Name, v.Nodes[n-1].RPC)
 	}
 	fmt.Fprintf(w, "contracts\tJialingToken %s\n\tEvidence %s\n", v.Token, v.Evidence)
 	senders := fmt.Sprintf("%d accounts", v.Senders)
@@ -93,7 +95,11 @@ func (v *demoView) text(w io.Writer) {
 		fmt.Fprintf(w, "heads\tall %d nodes at block %d, %s\n", len(v.Nodes), v.Head, v.Nodes[0].HeadHash)
 	}
 	fmt.Fprintf(w, "notarised\t%s, %s %s, signed with %s\n", v.Document, v.Hash, v.Digest, v.NotarisedWith)
-	fmt.Fprintf(w, "proof\t%s (%d bytes) holds offline: signed by %v, %s\n", v.Proof, v.ProofBytes, v.ProvenBy, v.ProvenTime.Format(timeLayout))
+	by := fmt.Sprintf("signed by %v", v.ProvenBy)
+	if v.ProvenWork != "" {
+		by = "by the work on it, " + v.ProvenWork
+	}
+	fmt.Fprintf(w, "proof\t%s (%d bytes) holds offline: %s, %s\n", v.Proof, v.ProofBytes, by, v.ProvenTime.Format(timeLayout))
 	fmt.Fprintf(w, "altered\t%s: %s\n", v.Alteration, v.Refusal)
 	fmt.Fprintf(w, "took\t%.1f s in all\n", v.TotalSeconds)
 }

@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/jialing-chain/jialing/internal/attest"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
@@ -20,11 +22,21 @@ func (t *teaching) around(e order.Engine) order.Engine {
 	if t == nil {
 		return e
 	}
-	return liar{e, t}
+	l := liar{e, t}
+	if c, ok := e.(order.Chooser); ok {
+		return struct {
+			liar
+			order.Chooser
+		}{l, c}
+	}
+	return l
 }
 
 // Run implements order.Engine.
 func (l liar) Run(ctx context.Context, h order.Host) error {
+	if b, ok := h.(order.Branches); ok {
+		return l.Engine.Run(ctx, liarsBranches{b, liarsHost{h, l.t}})
+	}
 	return l.Engine.Run(ctx, liarsHost{h, l.t})
 }
 
@@ -53,6 +65,32 @@ func (l liarsHost) Verify(ctx context.Context, p *order.Proposal) error {
 		return nil
 	}
 	return l.Host.Verify(ctx, p)
+}
+
+// liarsBranches is liarsHost for an engine whose decisions are blocks on branches first.
+type liarsBranches struct {
+	order.Branches
+	as liarsHost
+}
+
+// Build implements order.Host.
+func (l liarsBranches) Build(ctx context.Context, parent *chain.Decision) (*order.Proposal, error) {
+	return l.as.Build(ctx, parent)
+}
+
+// Verify implements order.Host.
+func (l liarsBranches) Verify(ctx context.Context, p *order.Proposal) error {
+	return l.as.Verify(ctx, p)
+}
+
+// BuildOn implements order.Branches.
+func (l liarsBranches) BuildOn(height uint64, parent crypto.Hash, branch []crypto.Hash, coinbase common.Address, atLeast uint64) (*order.Proposal, chain.Txs) {
+	p, txs := l.Branches.BuildOn(height, parent, branch, coinbase, atLeast)
+	if l.as.t.lies(LieInvalid) {
+		p.TimeMillis += aheadOfTime
+		l.as.t.told("a block an hour ahead of time", "height", p.Height)
+	}
+	return p, txs
 }
 
 // falsehoods is what a node sends in place of a message of ordering or attesting. A node that is honest sends the message.
