@@ -109,6 +109,7 @@ func (p *plan) ofRaft() *plan {
 // seats are sure whatever the elections bring. Epochs pass with empty blocks too.
 func (p *plan) ofStake() *plan {
 	p.stake, p.votes, p.heartbeatMillis, p.faulty = true, 0, 2000, 1
+	p.rounds, p.chaos = 2, min(p.chaos, 12*time.Minute) // empty blocks cost as much as others: some five epochs are enough
 	p.validators = min(p.validators, 7)
 	p.nodes = p.validators + 2
 	liars := slices.Sorted(maps.Keys(p.vices))
