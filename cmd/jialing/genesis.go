@@ -39,6 +39,8 @@ type genesisFlags struct {
 	devAccounts  int
 	// stake is of a chain with engine "pos".
 	stake stakeFlags
+	// work is of a chain with engine "pow".
+	work workFlags
 }
 
 // What a new chain has unless flags say otherwise; docs/genesis.md gives the reasons.
@@ -127,8 +129,10 @@ func (f *genesisFlags) genesis(engine chain.EngineKind, founders []chain.Genesis
 	}
 	if engine == chain.PoW {
 		// Who proposes is found by work, and a block comes when it comes, with transactions or without.
-		g.Consensus.Work, g.Validators = chain.DefaultWorkParams(), []chain.GenesisValidator{}
-		g.Consensus.MaxBlockTxs = maxBFTBlockTxs
+		if g.Consensus.Work, err = f.work.params(); err != nil {
+			return nil, nil, err
+		}
+		g.Validators, g.Consensus.MaxBlockTxs = []chain.GenesisValidator{}, maxBFTBlockTxs
 	}
 	if f.baseFee != "" {
 		fee, err := parseAmount(f.baseFee, "wei")

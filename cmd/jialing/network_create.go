@@ -69,6 +69,9 @@ exist.`,
 			if err := f.forStake(cmd.Flags().Changed); err != nil {
 				return err
 			}
+			if err := f.forWork(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			return c.createNetwork(&f)
 		},
 	}
@@ -83,6 +86,7 @@ exist.`,
 	flags.StringSliceVar(&f.accounts, "accounts", nil, "the validators' accounts, one address each, instead of making them")
 	flags.StringVar(&f.validatorBalance, "validator-balance", "", "fund every validator's account, in ether: where gas has a price, voting costs some")
 	f.stake.register(cmd)
+	f.work.register(cmd)
 	flags.BoolVar(&f.organisations, "organisations", false, "let nodes in by certificates: one organisation per validator, with its authority in the folder organisations")
 	lightFlag(cmd, &f.light)
 	newNodeKeyFlag(cmd, &f.nodePassFile)

@@ -64,10 +64,10 @@ func TestMembersChangeAtRunTime(t *testing.T) {
 }
 
 // join makes the folder of another node by "jialing node join" and starts it; it returns its number.
-func (nw *network) join(t *testing.T) int {
+func (nw *network) join(t *testing.T, args ...string) int {
 	dir := filepath.Join(nw.dir, fmt.Sprintf("node%d", len(nw.dirs)+1))
-	_, stderr, err := jialing(t, "node", "join", "--dir", dir, "--genesis", filepath.Join(nw.dir, "genesis.json"),
-		"--listen", fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)))
+	_, stderr, err := jialing(t, append([]string{"node", "join", "--dir", dir, "--genesis", filepath.Join(nw.dir, "genesis.json"),
+		"--listen", fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1))}, args...)...)
 	require.NoError(t, err, stderr)
 	nw.mu.Lock()
 	nw.dirs, nw.nodes = append(nw.dirs, dir), append(nw.nodes, nil)

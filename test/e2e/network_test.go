@@ -205,6 +205,12 @@ type nodeStatus struct {
 		Queued  int `json:"queued"`
 	} `json:"pool"`
 	Problem *string `json:"problem"`
+	// Work is nil where blocks are not found by work.
+	Work *struct {
+		Tip     uint64 `json:"tip"`
+		Reorgs  uint64 `json:"reorgs"`
+		Deepest int    `json:"deepest"`
+	} `json:"work"`
 }
 
 func statusOf(ctx context.Context, c *rpc.Client) (*nodeStatus, error) {
@@ -277,9 +283,11 @@ func (nw *network) caughtUp(node int) {
 	})
 }
 
-// settled waits until all nodes that run have the same last block, final, and nothing left to do; it returns the height.
+// settled waits until all nodes that run have the same last block, final, and nothing left to do; it returns the height. A chain of work does not come to rest:
+// there it waits until all nodes have as final what any has now.
 func (nw *network) settled() (height uint64) {
 	nw.t.Helper()
+	work := uint64(0)
 	eventually(nw.t, "the nodes come to rest at one block", func() error {
 		var heights []uint64
 		for i, p := range nw.processes() {
@@ -293,10 +301,21 @@ func (nw *network) settled() (height uint64) {
 			if s.Problem != nil {
 				return fmt.Errorf("node %d: %s", i+1, *s.Problem)
 			}
+			if s.Work != nil {
+				work = max(work, s.Finalized)
+				heights = append(heights, s.Finalized)
+				continue
+			}
 			if s.Finalized != s.Ordered || s.Pool.Pending > 0 {
 				return fmt.Errorf("node %d: ordered %d, final %d, pending %d", i+1, s.Ordered, s.Finalized, s.Pool.Pending)
 			}
 			heights = append(heights, s.Finalized)
+		}
+		if work > 0 {
+			if height = cmp.Or(height, work); slices.Min(heights) < height {
+				return fmt.Errorf("heights %v, one had %d", heights, height)
+			}
+			return nil
 		}
 		if slices.Min(heights) != slices.Max(heights) {
 			return fmt.Errorf("heights %v", heights)
