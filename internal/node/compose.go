@@ -100,6 +100,9 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 	if err := n.newAttest(p); err != nil {
 		return nil, err
 	}
+	if err := n.newDocket(p); err != nil {
+		return nil, err
+	}
 	if p.network != nil {
 		if err := n.newAdmission(p, registry); err != nil {
 			return nil, err

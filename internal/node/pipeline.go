@@ -29,7 +29,9 @@ type pipeline struct {
 	key         crypto.PrivateKey
 	genesisHash crypto.Hash
 	// fence keeps a validator that may have forgotten what it signed from signing.
-	fence   *order.Fence
+	fence *order.Fence
+	// docket keeps what convicts validators.
+	docket  *docket
 	pool    *pool.Pool
 	engine  order.Engine
 	order   *order.Driver
@@ -82,6 +84,7 @@ func (p *pipeline) Run(ctx context.Context) error {
 	g.Go(func() error { return named("attest", p.attest.Run(ctx)) })
 	g.Go(func() error { return p.followFinality(ctx) })
 	g.Go(func() error { return p.announcePending(ctx) })
+	g.Go(func() error { return p.docket.Run(ctx) })
 	if p.network != nil {
 		g.Go(func() error { return named("network", p.network.Run(ctx)) })
 		g.Go(func() error { return named("gossip", p.gossip.Run(ctx)) })

@@ -22,6 +22,7 @@ func (n serveNode) Details() eth.NodeDetails {
 		d.Validator = me.ID
 	}
 	d.Names, d.Unsigned, d.Evidence = n.names(), n.p.attest.Missing(), n.evidence(engine.Evidence)
+	d.Contradictions, d.Abstains = n.p.docket.All(), engine.Abstains
 	d.Teaching = n.teaching.status()
 	if n.p.rekey != nil {
 		d.Encryption = n.p.rekey.status()

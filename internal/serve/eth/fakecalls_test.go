@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/jialing-chain/jialing/internal/chain"
+	"github.com/jialing-chain/jialing/internal/crypto"
 )
 
 // What the first byte of a call's data makes the fake EVM do.
@@ -147,7 +148,10 @@ func (f *fake) Details() NodeDetails {
 	at := time.UnixMilli(1_700_000_000_000)
 	return NodeDetails{PublicKey: f.genesis.Validators[0].PublicKey, Validator: 1, Ordered: f.Head().Number.Uint64() + 1, Leader: 1, View: 2, LeaderChanges: 1,
 		Conflicts: []string{"another node with this key is at 10.0.0.9"},
-		Evidence:  []string{"validator 2 attested two blocks at height 1"}, Unsigned: []chain.ValidatorID{2}, Names: map[chain.Peer]string{chain.Peer(f.genesis.Validators[0].PublicKey): "uno"},
+		Evidence:  []string{"validator 2 attested two blocks at height 1"}, Abstains: "its data folder is a copy", Contradictions: []*chain.Contradiction{
+			{Validator: 2, PublicKey: []byte{2}, Messages: [2][]byte{chain.AttestationMessage(crypto.Hash{}, 1, crypto.Hash{1}), chain.AttestationMessage(crypto.Hash{}, 1, crypto.Hash{2})},
+				Signatures: [2][]byte{{3}, {4}}}},
+		Unsigned: []chain.ValidatorID{2}, Names: map[chain.Peer]string{chain.Peer(f.genesis.Validators[0].PublicKey): "uno"},
 		PoolMax: 100, DiskFree: 5 << 30, DiskReserve: 256 << 20, Started: at, Now: at.Add(90 * time.Second)}
 }
 

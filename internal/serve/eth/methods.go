@@ -30,6 +30,7 @@ var methods = map[serve.Role][]string{
 		"txpool_status", "txpool_content", "txpool_contentFrom", "txpool_inspect",
 		"jl_status", "jl_nodeStatus", "jl_peers", "jl_genesis", "jl_getDecision", "jl_getCertificate", "jl_getValidators", "jl_getSetChanges", "jl_getExclusion",
 		"jl_getReceiptProof",
+		"jl_getEvidence",
 	},
 	serve.Submit: {"eth_sendRawTransaction", "eth_sendRawTransactionSync", "eth_getWork", "eth_submitWork"},
 	serve.Admin:  {"jl_reloadAccess", "jl_rekey", "jl_setMining"},

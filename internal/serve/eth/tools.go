@@ -36,6 +36,10 @@ type NodeDetails struct {
 	// Conflicts are signs that another node uses this one's key, Evidence that validators contradicted themselves; one sentence each.
 	Conflicts []string
 	Evidence  []string
+	// Contradictions are proofs of that, as the contract Staking takes them, the newest last.
+	Contradictions []*chain.Contradiction
+	// Abstains says why this validator signs nothing for now; empty when it does.
+	Abstains string
 	// Unsigned are the ruling validators whose signature the next block to be certified still lacks.
 	Unsigned     []chain.ValidatorID
 	Started, Now time.Time
@@ -134,6 +138,8 @@ type nodeStatusJSON struct {
 	// Conflicts are signs that another node uses this one's key, Evidence that validators contradicted themselves.
 	Conflicts []string `json:"conflicts"`
 	Evidence  []string `json:"evidence"`
+	// Abstains says why this node, though a validator, signs nothing for now; null when it does.
+	Abstains *string `json:"abstains"`
 	// Unsigned are the validators whose signature the next block to be certified still lacks.
 	Unsigned []chain.ValidatorID `json:"unsigned"`
 	// Work is there on a chain of work.
@@ -190,6 +196,9 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 	out.Conflicts, out.Evidence, out.Unsigned = notNull(d.Conflicts), notNull(d.Evidence), notNull(d.Unsigned)
 	out.Certificate, out.Encryption = certificateView(d.Certificate), d.Encryption
 	out.Teaching = d.Teaching
+	if d.Abstains != "" {
+		out.Abstains = &d.Abstains
+	}
 	out.Work = workView(s.a.genesis.Consensus.Work, s.a.miner)
 	out.Access, out.AuditHead = accessView(d.Access), auditView(d.AuditSeq, d.AuditHead)
 	for i, v := range rule.Set {
