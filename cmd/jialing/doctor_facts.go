@@ -81,7 +81,7 @@ func (n *nodeFolder) listens() []string {
 	if n.cfg.Serve.WebSocketAddr != "" {
 		out = append(out, n.cfg.Serve.WebSocketAddr)
 	}
-	if n.genesis.Consensus.Engine != chain.Solo && n.cfg.Network.Listen != "" {
+	if (n.genesis.Networked() || n.genesis.Consensus.Engine != chain.Solo) && n.cfg.Network.Listen != "" {
 		out = append(out, n.cfg.Network.Listen)
 	}
 	return out

@@ -17,7 +17,6 @@ import (
 	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
-	"github.com/jialing-chain/jialing/internal/govern"
 	"github.com/jialing-chain/jialing/internal/node"
 )
 
@@ -37,10 +36,12 @@ type genesisFlags struct {
 	transactions []string
 	dev          bool
 	devAccounts  int
-	// stake is of a chain with engine "pos".
+	// stake is of a chain with engine "pos", now or later.
 	stake stakeFlags
 	// work is of a chain with engine "pow".
 	work workFlags
+	// engines are those to which the chain may change.
+	engines []string
 }
 
 // What a new chain has unless flags say otherwise; docs/genesis.md gives the reasons.
@@ -113,19 +114,8 @@ func (f *genesisFlags) genesis(engine chain.EngineKind, founders []chain.Genesis
 		Retention:    chain.Retention{StateBlocks: f.keepStates},
 		Alloc:        map[common.Address]chain.GenesisAccount{create2Deployer: {Nonce: 1, Code: create2DeployerCode}},
 	}
-	if engine.Networked() {
-		if engine == chain.Raft {
-			g.Consensus.Raft = chain.DefaultRaftParams()
-		} else {
-			g.Consensus.BFT = chain.DefaultBFTParams()
-		}
-		g.Consensus.MaxBlockTxs = maxBFTBlockTxs
-		g.Alloc[govern.Address] = govern.Account(g)
-	}
-	if engine == chain.PoS {
-		if err := f.stake.found(g); err != nil {
-			return nil, nil, err
-		}
+	if err := f.foundEngines(g); err != nil {
+		return nil, nil, err
 	}
 	if engine == chain.PoW {
 		// Who proposes is found by work, and a block comes when it comes, with transactions or without.

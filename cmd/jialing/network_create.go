@@ -66,6 +66,9 @@ exist.`,
 			if cmd.Flags().Changed("hosts") && f.hosts == nil {
 				f.hosts = []string{}
 			}
+			if err := f.checkEngines(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			if err := f.forStake(cmd.Flags().Changed); err != nil {
 				return err
 			}
@@ -77,7 +80,7 @@ exist.`,
 	}
 	networkDirFlag(cmd, &f.dir)
 	flags := cmd.Flags()
-	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "bft: less than a third may fail in any way, lies included; raft: less than half may crash, nobody lies; pos: bft whose seats stake elects; pow: open to whoever works")
+	flags.StringVar(&f.consensus, "consensus", string(chain.BFT), "bft: less than a third may fail in any way, lies included; raft: less than half may crash, nobody lies; pos: bft whose seats stake elects; pow: open to whoever works; solo: the first node, until the validators change that")
 	flags.IntVar(&f.validators, "validators", minValidators, "how many, at least 4 for bft and pos and 3 for raft; the first miners for pow")
 	flags.StringSliceVar(&f.hosts, "hosts", nil, "the hosts that the nodes will run on, one per validator (default: all on this machine's loopback)")
 	flags.IntVar(&f.p2pPort, "p2p-port", defaultP2PPort, "port of a host's first node for the other nodes; the next ones count up")
@@ -85,6 +88,7 @@ exist.`,
 	flags.IntVar(&f.wsPort, "ws-port", 0, "port of a host's first node for WebSocket alone; 0 shares the HTTP port")
 	flags.StringSliceVar(&f.accounts, "accounts", nil, "the validators' accounts, one address each, instead of making them")
 	flags.StringVar(&f.validatorBalance, "validator-balance", "", "fund every validator's account, in ether: where gas has a price, voting costs some")
+	f.engineFlag(flags.StringSliceVar)
 	f.stake.register(cmd)
 	f.work.register(cmd)
 	flags.BoolVar(&f.organisations, "organisations", false, "let nodes in by certificates: one organisation per validator, with its authority in the folder organisations")
@@ -237,6 +241,9 @@ func (f *networkFlags) networkGenesis(founders []founder) (*chain.Genesis, []*cl
 		validators[i] = chain.GenesisValidator{ID: chain.ValidatorID(i + 1), Name: v.name, PublicKey: v.key.Public().Bytes(), Address: v.address,
 			Endpoint: v.endpoint()}
 	}
+	if chain.EngineKind(f.consensus) == chain.Solo {
+		validators = validators[:1] // the others follow until they are voted in
+	}
 	g, dev, err := f.genesis(chain.EngineKind(f.consensus), validators)
 	if err != nil {
 		return nil, nil, err
@@ -305,7 +312,7 @@ func (c *cli) fillNetwork(dir string, f *networkFlags, g *chain.Genesis, founder
 			return fmt.Errorf("save the account of %s: %w", v.name, err)
 		}
 	}
-	return writeNetworkFiles(dir, g, founders)
+	return writeNetworkFiles(dir, g, founders, f.dev)
 }
 
 // minShare is the memory in MiB below which a node reads back from disk what it has just let go.

@@ -30,7 +30,7 @@ exec "${JIALING:-jialing}" network stop --dir "$(CDPATH= cd -- "$(dirname -- "$0
 )
 
 // writeNetworkFiles writes what lies beside the nodes' folders.
-func writeNetworkFiles(dir string, g *chain.Genesis, founders []founder) error {
+func writeNetworkFiles(dir string, g *chain.Genesis, founders []founder, dev bool) error {
 	if err := os.Mkdir(filepath.Join(dir, unitFolder), 0o755); err != nil {
 		return fmt.Errorf("make the folder of units: %w", err)
 	}
@@ -42,7 +42,7 @@ func writeNetworkFiles(dir string, g *chain.Genesis, founders []founder) error {
 		{"genesis.json", string(g.Encode()), 0o644},
 		{"start.sh", startScript, 0o755},
 		{"stop.sh", stopScript, 0o755},
-		{networkReadme, networkReadmeText(g, founders), 0o644},
+		{networkReadme, networkReadmeText(g, founders, dev), 0o644},
 	}
 	for _, v := range founders {
 		files = append(files, file{filepath.Join(unitFolder, unitName(v.name)), unitText(g.Name, v.name), 0o644})
@@ -135,6 +135,9 @@ func oneLine(s string) string {
 
 // mayFail says how many of n validators may fail, and how.
 func mayFail(engine chain.EngineKind, n int) string {
+	if engine == chain.Solo {
+		return "the others follow it"
+	}
 	if engine.Faulty(n) > 0 {
 		return fmt.Sprintf("%d may fail in any way", engine.Faulty(n))
 	}
@@ -142,7 +145,7 @@ func mayFail(engine chain.EngineKind, n int) string {
 }
 
 // networkReadmeText tells an operator what lies here and what goes where.
-func networkReadmeText(g *chain.Genesis, founders []founder) string {
+func networkReadmeText(g *chain.Genesis, founders []founder, dev bool) string {
 	n := len(founders)
 	var b strings.Builder
 	if w := g.Consensus.Work; w != nil {
@@ -188,7 +191,7 @@ For each node:
 4. Keep the clocks in step (chrony, systemd-timesyncd).
 
 ` + whenBlocks(g, n) + `
-`)
+` + growthText(g, founders, dev))
 	return b.String()
 }
 

@@ -52,8 +52,10 @@ func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 // planNodes gives every node a name, a host and ports. Nodes of one host count their ports up; a host of its own has the first ones.
 func planNodes(engine chain.EngineKind, validators int, hosts []string, p2pPort, httpPort, wsPort int) ([]plannedNode, error) {
 	switch {
-	case !engine.Networked() && engine != chain.PoW:
-		return nil, usagef("--consensus %q: use bft, raft, pos or pow", engine)
+	case !engine.Known():
+		return nil, usagef("--consensus %q: use bft, raft, pos, pow or solo", engine)
+	case engine == chain.Solo && validators < 1:
+		return nil, usagef("--validators %d: a network has at least one node", validators)
 	case engine == chain.PoW && validators < 1:
 		return nil, usagef("--validators %d: a chain of work begins with at least one miner", validators)
 	case (engine == chain.BFT || engine == chain.PoS) && validators < minValidators:

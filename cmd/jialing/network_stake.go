@@ -73,9 +73,9 @@ func etherText(wei *math.HexOrDecimal256) string {
 
 // forStake fills what was not said about a chain of stake: its gas has a price that feeds the rewards, its epochs pass, its validators can pay.
 func (f *networkFlags) forStake(said func(flag string) bool) error {
-	if chain.EngineKind(f.consensus) != chain.PoS {
+	if !f.ofStake() {
 		if i := slices.IndexFunc(f.stake.words(), said); i >= 0 {
-			return usagef("--%s belongs to --consensus pos", f.stake.words()[i])
+			return usagef("--%s belongs to --consensus pos, or to --engines with pos", f.stake.words()[i])
 		}
 		return nil
 	}

@@ -61,7 +61,7 @@ func (c *cli) joinNetwork(f *joinFlags) error {
 	if err != nil {
 		return err
 	}
-	if g.Consensus.Engine == chain.Solo {
+	if g.Consensus.Engine == chain.Solo && !g.Networked() {
 		return usagef("the chain of this genesis has one node alone (engine \"solo\"): others cannot follow it")
 	}
 	if len(f.peers) == 0 && !hasEndpoints(g) {

@@ -100,7 +100,7 @@ Exit codes: 0 it was done, 1 it failed, 2 it was asked for wrongly, 3 the node h
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON instead of text")
 	root.AddCommand(c.initCommand(), c.startCommand(), c.networkCommand(), c.nodeCommand(), c.statusCommand(), c.doctorCommand(), c.demoCommand(),
-		c.accountCommand(), c.keyCommand(), c.signerCommand(), c.txCommand(), c.blockCommand(), c.validatorCommand(), c.stakeCommand(), c.mineCommand(), c.caCommand(), c.proofCommand(), c.dbCommand(), c.rpcCommand(), c.auditCommand(), c.learnCommand(), c.versionCommand())
+		c.accountCommand(), c.keyCommand(), c.signerCommand(), c.txCommand(), c.blockCommand(), c.validatorCommand(), c.engineCommand(), c.stakeCommand(), c.mineCommand(), c.caCommand(), c.proofCommand(), c.dbCommand(), c.rpcCommand(), c.auditCommand(), c.learnCommand(), c.versionCommand())
 	root.InitDefaultCompletionCmd()
 	checkArguments(root)
 	return root

@@ -106,7 +106,7 @@ func (r *Rule) CheckForm() error {
 	return nil
 }
 
-// Term is the time for which one engine rules without a break, from a height on.
+// Term is the time for which one engine rules without a break, from a height on; 0 for the founding one.
 type Term struct {
 	Engine EngineKind
 	From   uint64

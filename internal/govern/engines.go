@@ -25,6 +25,10 @@ const (
 	MinBFT  = 4
 )
 
+// EnginesGas is what the vote that changes the engine costs at the most beyond one that does not. Whoever estimates a vote's gas adds it: another vote may come
+// first, and then the estimated one changes the engine.
+const EnginesGas = 300_000
+
 //go:embed contract/artifacts/Engines.json
 var enginesArtifact []byte
 
@@ -55,7 +59,7 @@ func EnginesAccount(g *chain.Genesis) chain.GenesisAccount {
 			configured |= 1 << engineCode(kind)
 		}
 	}
-	now := chain.Term{Engine: c.Engine, From: 1}
+	now := chain.Term{Engine: c.Engine}
 	w := writer{number(slotTerms): packTerms(now, now), number(slotConfigured): number(configured)}
 	return chain.GenesisAccount{Nonce: 1, Code: bytes.Clone(enginesContract().Code), Storage: w}
 }

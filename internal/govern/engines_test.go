@@ -133,7 +133,7 @@ func TestEnginesConstants(t *testing.T) {
 func TestAQuorumChangesTheEngine(t *testing.T) {
 	w := newEngineWorld(t, changeable(chain.Raft, 4))
 	newest, before := w.terms()
-	require.Equal(t, []chain.Term{{Engine: chain.Raft, From: 1}, {Engine: chain.Raft, From: 1}}, []chain.Term{newest, before})
+	require.Equal(t, []chain.Term{{Engine: chain.Raft}, {Engine: chain.Raft}}, []chain.Term{newest, before})
 	w.setHeight(10)
 	p := w.must(account(1), "propose", bftEngine)[0]
 	w.must(account(3), "vote", p)
@@ -143,7 +143,7 @@ func TestAQuorumChangesTheEngine(t *testing.T) {
 	w.must(account(5), "vote", p)
 	newest, before = w.terms()
 	require.Equal(t, chain.Term{Engine: chain.BFT, From: 12 + chain.ActivationDelay}, newest)
-	require.Equal(t, chain.Term{Engine: chain.Raft, From: 1}, before)
+	require.Equal(t, chain.Term{Engine: chain.Raft}, before)
 	require.Equal(t, []any{raftEngine}, w.must(account(1), "ruling"))
 	// Another change waits until this one rules.
 	require.Equal(t, changePending, w.hindrance(raftEngine))
@@ -293,7 +293,7 @@ func TestTrackerFollowsTheEngine(t *testing.T) {
 	require.Equal(t, uint64(1+chain.ActivationDelay), c.From)
 	require.Equal(t, chain.Raft, c.Engine)
 	require.Len(t, c.Set, 4)
-	for height, want := range map[uint64]chain.Term{1: {Engine: chain.Solo, From: 1}, chain.ActivationDelay: {Engine: chain.Solo, From: 1},
+	for height, want := range map[uint64]chain.Term{1: {Engine: chain.Solo}, chain.ActivationDelay: {Engine: chain.Solo},
 		1 + chain.ActivationDelay: {Engine: chain.Raft, From: 1 + chain.ActivationDelay}} {
 		term, ok := tr.TermOf(height)
 		require.True(t, ok)

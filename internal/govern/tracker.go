@@ -55,7 +55,7 @@ func NewTracker(g *chain.Genesis, suite crypto.Suite, src Source) (*Tracker, err
 	t := &Tracker{src: src, suite: suite, fixed: !g.Networked(), engine: g.Consensus.Engine, changeable: g.Changeable(), executed: head, newest: newest, hash: newest.Hash(suite),
 		moved: make(chan struct{})}
 	if t.fixed {
-		t.terms = [2]chain.Term{{Engine: t.engine, From: 1}, {Engine: t.engine, From: 1}}
+		t.terms = [2]chain.Term{{Engine: t.engine}, {Engine: t.engine}}
 		for i, v := range newest.Set {
 			t.members = append(t.members, Member{Validator: v, Name: g.Validators[i].Name, Endpoint: g.Validators[i].Endpoint})
 		}
@@ -111,7 +111,7 @@ func (t *Tracker) Executed(height uint64, writes chain.WriteSet, st chain.State)
 
 // read is what the contracts say after a block.
 func (t *Tracker) read(st chain.State) (*chain.Rule, []Member, [2]chain.Term, error) {
-	terms := [2]chain.Term{{Engine: t.engine, From: 1}, {Engine: t.engine, From: 1}}
+	terms := [2]chain.Term{{Engine: t.engine}, {Engine: t.engine}}
 	set, members, err := Read(st)
 	if err != nil {
 		return nil, nil, terms, err

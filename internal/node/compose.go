@@ -3,9 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,10 +15,6 @@ import (
 	"github.com/jialing-chain/jialing/internal/gossip"
 	"github.com/jialing-chain/jialing/internal/govern"
 	"github.com/jialing-chain/jialing/internal/order"
-	"github.com/jialing-chain/jialing/internal/order/bft"
-	"github.com/jialing-chain/jialing/internal/order/pow"
-	"github.com/jialing-chain/jialing/internal/order/raft"
-	"github.com/jialing-chain/jialing/internal/order/solo"
 	"github.com/jialing-chain/jialing/internal/p2p"
 	"github.com/jialing-chain/jialing/internal/pool"
 	"github.com/jialing-chain/jialing/internal/serve"
@@ -116,12 +110,12 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 	return p, nil
 }
 
-// newNetwork is nil on a chain of one node.
+// newNetwork is nil on a chain of one node that stays one.
 func (n *Node) newNetwork(genesis crypto.Hash, registry *prometheus.Registry) (Network, error) {
 	if n.opts.Network != nil {
 		return n.opts.Network()
 	}
-	if n.genesis.Consensus.Engine == chain.Solo {
+	if n.genesis.Consensus.Engine == chain.Solo && !n.genesis.Networked() {
 		return nil, nil
 	}
 	net, err := p2p.New(n.cfg.Network, p2p.Identity{Suite: n.suite, Key: n.key, Genesis: genesis, ChainID: n.genesis.ChainID, Version: n.version}, n.log)
@@ -142,7 +136,7 @@ func (n *Node) newOrder(p *pipeline) error {
 	if n.genesis.Consensus.Engine == chain.PoW {
 		err = n.newMiner(p)
 	} else {
-		p.engine, err = newEngine(n.genesis, n.suite, p.genesisHash, n.key, p.store, p.fence, n.log)
+		p.engine, err = newEngine(n.genesis, n.suite, p.genesisHash, n.key, p.store, p.sets, p.fence, n.log)
 	}
 	if err != nil {
 		return err
@@ -178,27 +172,6 @@ func (n *Node) newExchange(p *pipeline) (err error) {
 	p.catchup.SetExecuted(p.head.Number.Uint64())
 	p.catchup.SetFinalized(n.finalized(p.store))
 	return nil
-}
-
-// newEngine is the one place where a genesis' word becomes an engine. A nil fence is an open one.
-func newEngine(g *chain.Genesis, suite crypto.Suite, genesis crypto.Hash, key crypto.PrivateKey, st *store.Store, fence *order.Fence, log *slog.Logger) (order.Engine, error) {
-	heartbeat := time.Duration(g.Consensus.HeartbeatMillis) * time.Millisecond
-	if g.Consensus.Engine.Networked() {
-		journal, err := st.EngineLog()
-		if err != nil {
-			return nil, err
-		}
-		if g.Consensus.Engine == chain.Raft {
-			return raft.New(raft.Config{Suite: suite, GenesisHash: genesis, Founders: g.ValidatorSet(), Public: key.Public().Bytes(), Params: *g.Consensus.Raft,
-				Heartbeat: heartbeat, Journal: journal, Log: log})
-		}
-		return bft.New(bft.Config{Kind: g.Consensus.Engine, Suite: suite, GenesisHash: genesis, Public: key.Public().Bytes(), Params: *g.Consensus.BFT, Heartbeat: heartbeat,
-			Fence: fence, Journal: journal, Log: log})
-	}
-	if g.Consensus.Engine == chain.PoW {
-		return newWorkEngine(g, suite, genesis, st, log, func(*pow.Config) {})
-	}
-	return solo.New(suite, genesis, key.Public().Bytes(), heartbeat), nil
 }
 
 func (n *Node) newAttest(p *pipeline) error {

@@ -12,7 +12,7 @@ import (
 // newFence looks whether the ledger's folder is the one in which this node's key has signed, see order.Fence and keys.Mark. A ledger that is not on the
 // operating system's disks has no mark: what it may have forgotten only the other validators tell.
 func (n *Node) newFence() (*order.Fence, error) {
-	if n.opts.FS != nil || !contradicts(n.genesis.Consensus.Engine) {
+	if n.opts.FS != nil || !n.genesis.Networked() || !contradicts(n.genesis.Consensus.Engine) && !n.genesis.Changeable() {
 		return order.NewFence(order.FenceOpen, "", n.opts.Now, n.log, nil), nil
 	}
 	mark, err := keys.OpenMark(filepath.Join(n.cfg.Dir, dataFolder))

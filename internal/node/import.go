@@ -110,7 +110,7 @@ func newImporter(cfg Config, g *chain.Genesis, st *store.Store) (*importer, erro
 	if err := im.recent.load(st, im.head.Number.Uint64()); err != nil {
 		return nil, err
 	}
-	if im.engine, err = newEngine(g, suite, im.genesis, key, st, nil, slog.New(slog.DiscardHandler)); err != nil {
+	if im.engine, err = newEngine(g, suite, im.genesis, key, st, im.sets, nil, slog.New(slog.DiscardHandler)); err != nil {
 		return nil, err
 	}
 	im.attest = attest.New(attest.Config{Suite: suite, Genesis: im.genesis, Key: key, Store: st, Rule: im.sets.Of, Finalized: st.Finalized()})

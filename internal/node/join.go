@@ -34,7 +34,7 @@ var errJoining = errors.New("this node is joining and has nothing yet")
 // join fetches the state at an attested height where this node has no block and its peers have very many (catchup.Config.SnapshotThreshold). It runs
 // before the stages, while the ledger is closed. Where no state is to be had it leaves an empty folder, and the node fetches all blocks.
 func (n *Node) join(ctx context.Context) error {
-	if n.genesis.Consensus.Engine == chain.Solo || n.cfg.CatchUp.SnapshotThreshold == 0 {
+	if !n.genesis.Networked() && n.genesis.Consensus.Engine == chain.Solo || n.cfg.CatchUp.SnapshotThreshold == 0 {
 		return nil
 	}
 	if !n.genesis.Consensus.Engine.Signed() {

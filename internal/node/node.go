@@ -78,10 +78,10 @@ func New(cfg Config, version string, log *slog.Logger, opts Options) (*Node, err
 			return nil, err
 		}
 	}
-	if g.Consensus.Engine == chain.Solo && self(g.ValidatorSet(), n.key) == nil {
+	if g.Consensus.Engine == chain.Solo && !g.Networked() && self(g.ValidatorSet(), n.key) == nil {
 		return nil, fmt.Errorf("the key in %s is none of the genesis' validators; engine %q needs it", cfg.Dir, g.Consensus.Engine)
 	}
-	if g.Consensus.Engine.Networked() {
+	if g.Networked() {
 		if err := errors.Join(govern.Check(g), checkOrganisations(g, n.suite)); err != nil {
 			return nil, err
 		}
@@ -285,7 +285,7 @@ func (n *Node) begin(p *pipeline) {
 		close(n.ready)
 	}
 	n.log.Info("node is running", "height", p.store.Head().Number.Uint64(), "finalized", n.finalized(p.store), "http", addrs[0], "ws", addrs[1],
-		"engine", n.genesis.Consensus.Engine, "key", n.peer().Short())
+		"engine", p.engine.Status().Engine, "key", n.peer().Short())
 }
 
 func (n *Node) end() {

@@ -82,7 +82,7 @@ func (nw *network) vote(t *testing.T, method string, args []any, votes int) {
 	contract := govern.ABI()
 	data, err := contract.Pack(method, args...)
 	require.NoError(t, err)
-	r := nw.transact(t, 0, data)
+	r := nw.transact(t, 0, govern.Address, data)
 	var proposal uint64
 	for _, l := range r.Logs {
 		if l.Topics[0] == contract.Events["Proposed"].ID {
@@ -93,18 +93,18 @@ func (nw *network) vote(t *testing.T, method string, args []any, votes int) {
 	for validator := 1; validator < votes; validator++ {
 		data, err := contract.Pack("vote", proposal)
 		require.NoError(t, err)
-		nw.transact(t, validator, data)
+		nw.transact(t, validator, govern.Address, data)
 	}
 }
 
-// transact sends a call of the validators' contract from a validator's account to its own node and waits for the receipt of its success.
-func (nw *network) transact(t *testing.T, validator int, data []byte) *types.Receipt {
+// transact sends a call of a contract from a validator's account to its own node and waits for the receipt of its success.
+func (nw *network) transact(t *testing.T, validator int, to common.Address, data []byte) *types.Receipt {
 	t.Helper()
 	p, key, id := nw.processes()[validator], devAccount(t, validator), big.NewInt(defaultChainID)
 	var nonce hexutil.Uint64
 	p.call(&nonce, "eth_getTransactionCount", gethcrypto.PubkeyToAddress(key.PublicKey), "pending")
 	tx, err := types.SignNewTx(key, types.LatestSignerForChainID(id), &types.DynamicFeeTx{ChainID: id, Nonce: uint64(nonce), GasTipCap: new(big.Int),
-		GasFeeCap: new(big.Int), Gas: 3_000_000, To: &govern.Address, Data: data})
+		GasFeeCap: new(big.Int), Gas: 3_000_000, To: &to, Data: data})
 	require.NoError(t, err)
 	raw, err := tx.MarshalBinary()
 	require.NoError(t, err)

@@ -190,6 +190,7 @@ func (nw *network) stop() {
 
 // nodeStatus is what of jl_nodeStatus the tests need.
 type nodeStatus struct {
+	Engine     string        `json:"engine"`
 	Validator  *uint64       `json:"validator"`
 	PublicKey  hexutil.Bytes `json:"publicKey"`
 	Ordered    uint64        `json:"ordered"`
