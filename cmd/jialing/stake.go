@@ -39,7 +39,7 @@ rules.`,
 	c.rpcFlags(cmd)
 	cmd.AddCommand(c.stakeShow(), c.stakeDelegate(), c.stakeUndelegate(), c.stakeWithdraw(), c.stakeClaim(), c.stakeRegister(), c.stakeProve(), c.stakeChange(),
 		c.stakeKey(), c.stakeCommission(), c.stakeOwn("leave", "resign", "Stand for election no longer; a seat lasts until its epoch ends"),
-		c.stakeOwn("stand", "stand", "Stand for election again"), c.stakeOwn("unjail", "unjail", "Leave jail, when its time is over"), c.stakeReport())
+		c.stakeOwn("stand", "stand", "Stand for election again"), c.stakeOwn("unjail", "unjail", "Leave jail, when its time is over"), c.stakeAttend(), c.stakeReport())
 	return cmd
 }
 

@@ -64,35 +64,40 @@ func (p *proofFlags) proof(c *cli, account common.Address) (*nodeProof, error) {
 
 // sign opens the node's key and lets it sign for the account.
 func (p *proofFlags) sign(c *cli, account common.Address) (*nodeProof, error) {
-	cfg, err := node.LoadConfig(p.node)
-	if err != nil {
-		return nil, err
-	}
-	g, err := node.LoadGenesis(p.node)
-	if err != nil {
-		return nil, err
-	}
-	trust, err := client.TrustFromGenesis(g.Encode())
-	if err != nil {
-		return nil, err
-	}
-	sources := keys.Sources{Flag: p.passFile}
-	if tty := c.terminal(); tty != nil {
-		sources.Terminal = tty
-	}
-	cfg.Passphrases = sources
-	key, err := node.LoadKey(cfg, g)
+	key, genesis, err := p.open(c)
 	if err != nil {
 		return nil, err
 	}
 	if device, ok := key.(io.Closer); ok {
 		defer device.Close()
 	}
-	sig, err := key.Sign(govern.StakeMessage(crypto.Hash(trust.Genesis), account))
+	sig, err := key.Sign(govern.StakeMessage(genesis, account))
 	if err != nil {
 		return nil, fmt.Errorf("sign with the node's key: %w", err)
 	}
 	return &nodeProof{key.Public().Bytes(), sig}, nil
+}
+
+// open opens the node's key, and says which chain it is of. A key in a device is to be closed.
+func (p *proofFlags) open(c *cli) (key crypto.PrivateKey, genesis crypto.Hash, err error) {
+	cfg, err := node.LoadConfig(p.node)
+	if err != nil {
+		return nil, genesis, err
+	}
+	g, err := node.LoadGenesis(p.node)
+	if err != nil {
+		return nil, genesis, err
+	}
+	trust, err := client.TrustFromGenesis(g.Encode())
+	if err != nil {
+		return nil, genesis, err
+	}
+	cfg.Passphrases = keys.Sources{Flag: p.passFile}
+	if tty := c.terminal(); tty != nil {
+		cfg.Passphrases.Terminal = tty
+	}
+	key, err = node.LoadKey(cfg, g)
+	return key, crypto.Hash(trust.Genesis), err
 }
 
 func (c *cli) stakeProve() *cobra.Command {

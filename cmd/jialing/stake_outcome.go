@@ -96,6 +96,8 @@ func eventText(name string, v map[string]any) string {
 		return fmt.Sprintf("validator %d stands for election", id)
 	case "Left":
 		return fmt.Sprintf("validator %d does not stand for election any more", id)
+	case "Attended":
+		return fmt.Sprintf("validator %d is present in epoch %d", id, v["epoch"])
 	case "Unjailed":
 		return fmt.Sprintf("validator %d has left jail", id)
 	case "Slashed":
