@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -55,7 +56,32 @@ func TestStakeElectsSeats(t *testing.T) {
 	stop()
 	b.audit()
 	nw.sameBlocks(nw.settled())
+	nw.proves(t, b.last())
 	nw.stop()
+}
+
+// last is the payment of the highest block.
+func (b *bank) last() (last acknowledged) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.served {
+		if a.BlockNumber >= last.BlockNumber {
+			last = a
+		}
+	}
+	return last
+}
+
+// proves fetches the proof of a payment that seats of a later epoch have certified, and verifies it offline from the genesis on.
+func (nw *network) proves(t *testing.T, a acknowledged) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "proof.json")
+	_, stderr, err := jialing(t, "proof", "get", a.Hash.Hex(), "--output", file, "--rpc", nw.processes()[nw.someone()].HTTP)
+	require.NoError(t, err, stderr)
+	out, stderr, err := jialing(t, "proof", "verify", file, "--genesis", filepath.Join(nw.dir, "genesis.json"))
+	require.NoError(t, err, stderr)
+	require.Contains(t, out, "holds")
+	t.Logf("block %d, certified by seats of the third set, is proven offline from the genesis", a.BlockNumber)
 }
 
 // throughBoundary kills a node shortly before the next change of seats that an election has settled, brings it back behind it and waits until all nodes
