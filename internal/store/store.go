@@ -90,7 +90,7 @@ func Open(cfg Config, suite crypto.Suite) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg, suite: suite, log: cfg.Log, epochEntries: epochEntries, holds: holds{now: time.Now}, kept: kept{turn: make(chan struct{}, 1)}}
+	s := &Store{cfg: cfg, suite: suite, log: cfg.Log, epochEntries: epochEntries, holds: holds{now: time.Now}, kept: kept{turn: make(chan struct{}, 1), blocks: make(map[string]uint64)}}
 	s.fs = newFailStopFS(cfg.FS, func(err error) { s.log.Error("write failed, the store takes no more", "err", err) })
 	s.events = newPebbleEvents(cfg.Log)
 	if err := s.open(); err != nil {
