@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -221,49 +220,5 @@ change is under way at a time.`,
 	}
 	c.stakeFlags(cmd, &f)
 	p.register(cmd)
-	return cmd
-}
-
-// maxEvidence bounds an evidence file: two messages of evidence, in hex.
-const maxEvidence = 1 << 16
-
-// evidenceFile is two messages of which one excludes the other, with a node key's signatures.
-type evidenceFile struct {
-	PublicKey       hexutil.Bytes `json:"publicKey"`
-	First           hexutil.Bytes `json:"first"`
-	FirstSignature  hexutil.Bytes `json:"firstSignature"`
-	Second          hexutil.Bytes `json:"second"`
-	SecondSignature hexutil.Bytes `json:"secondSignature"`
-}
-
-func (c *cli) stakeReport() *cobra.Command {
-	var f txFlags
-	cmd := &cobra.Command{
-		Use: "report FILE", Short: "Report a validator that has contradicted itself: its stake is slashed", Args: cobra.ExactArgs(1),
-		Long: `Report a validator that has contradicted itself: its stake is slashed. FILE is JSON with publicKey, first, firstSignature, second and secondSignature in hex: two
-messages of that node key of which one excludes the other. Anybody may report, and gets a small part of what is slashed.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := readUpTo(args[0], maxEvidence)
-			if err != nil {
-				return fmt.Errorf("read the evidence: %w", err)
-			}
-			var e evidenceFile
-			if err := json.Unmarshal(b, &e); err != nil {
-				return fmt.Errorf("read the evidence %s: %w", args[0], err)
-			}
-			return c.withStaking(cmd.Context(), func(ctx context.Context, s *staking) error {
-				out, err := s.call(ctx, "idOfKey", []byte(e.PublicKey))
-				if err != nil {
-					return err
-				}
-				id := out[0].(uint64)
-				if id == 0 {
-					return fmt.Errorf("nobody has registered the key %s", e.PublicKey)
-				}
-				return s.send(ctx, &f, nil, "slash", id, []byte(e.First), []byte(e.FirstSignature), []byte(e.Second), []byte(e.SecondSignature))
-			})
-		},
-	}
-	c.stakeFlags(cmd, &f)
 	return cmd
 }
