@@ -155,9 +155,7 @@ func networkReadmeText(g *chain.Genesis, founders []founder, dev bool) string {
 		fmt.Fprintf(&b, "# %s\n\nChain id %d, %d validators. %d of them decide; %s.\n\n", g.Name, g.ChainID, n,
 			g.Consensus.Engine.Quorum(n), mayFail(g.Consensus.Engine, n))
 	}
-	if text := electionText(g); text != "" {
-		b.WriteString(strings.ToUpper(text[:1]) + text[1:] + ": see \"jialing stake --help\". Who has a seat must show that it is present once in each epoch.\n\n")
-	}
+	b.WriteString(attendanceText(g, founders))
 	b.WriteString("| node | host | other nodes connect to | JSON-RPC, on its own machine | validator's account |\n|---|---|---|---|---|\n")
 	for _, v := range founders {
 		fmt.Fprintf(&b, "| %s | %s | %s | http://%s | %s |\n", v.name, v.host, v.endpoint(), loopback(v.http), v.address)

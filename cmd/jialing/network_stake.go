@@ -114,3 +114,21 @@ func electionText(g *chain.Genesis) string {
 	}
 	return fmt.Sprintf("each %d blocks stake elects up to %d of all who stake %s or more", p.EpochBlocks, p.Seats, etherText(p.MinSelfStake))
 }
+
+// attendanceText is what the README of a network of stake says beside; empty of another.
+func attendanceText(g *chain.Genesis, founders []founder) string {
+	text := electionText(g)
+	if text == "" {
+		return ""
+	}
+	v := founders[0]
+	return fmt.Sprintf(`%[1]s: docs/stake.md. The founders have seats until others have more stake behind them.
+
+A seat earns for the epochs in which its node shows that it is present, and one that never does may lose its place. Beside each node runs, with an account that can pay for
+one transaction an epoch:
+
+    jialing stake attend --node %[2]s --rpc http://%[3]s --from %[4]s --keystore %[2]s/%[5]s
+    jialing stake show --rpc http://%[3]s
+
+`, strings.ToUpper(text[:1])+text[1:], v.name, loopback(v.http), v.address, keystoreFolderName)
+}
