@@ -1,6 +1,7 @@
 package govern_test
 
 import (
+	"encoding/binary"
 	"math/big"
 	"testing"
 
@@ -55,6 +56,30 @@ func TestSlashing(t *testing.T) {
 	require.Equal(t, ether(1), sub(w.ask("totals")[2].(*big.Int), burnt))
 	w.conserved()
 	require.Equal(t, ether(1_000_000-50+10+19+19), w.balance(account(51)))
+}
+
+// TestSlashedForCommits: commits to two proposals in one view are an offence; in two views, or with something else said beside the same one, they are none.
+func TestSlashedForCommits(t *testing.T) {
+	w := newStakeWorld(t, staking(5))
+	w.goTo(150)
+	commit := func(height, view uint64, proposal byte, beside string) []byte {
+		b := append([]byte("jialing/order/1"), genesisHash[:]...)
+		b = append(b, "commit/2:"...)
+		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, height), view)
+		return append(append(append(b, make([]byte, 31)...), proposal), beside...)
+	}
+	says := func(a, b []byte) []any { return []any{a, signed(1, a), b, signed(1, b)} }
+	one := commit(140, 7, 1, "prepares of 1, 2")
+	for name, other := range map[string][]byte{"view": commit(140, 8, 2, ""), "height": commit(141, 7, 2, ""), "same": commit(140, 7, 1, "prepares of 1, 3")} {
+		w.fails("NoContradiction", account(60), nil, "slash", with(1, says(one, other))...)
+		require.False(t, w.validator(1).Tombstoned, name)
+	}
+	attested := chain.AttestationMessage(genesisHash, 140, crypto.Hash{31: 2})
+	w.fails("NoEvidence", account(60), nil, "slash", with(1, says(one, attested))...)
+	w.does(account(60), nil, "slash", with(1, says(one, commit(140, 7, 2, "")))...)
+	require.True(t, w.validator(1).Tombstoned)
+	w.fails("Tombstoned", account(60), nil, "slash", with(1, says(commit(140, 7, 2, ""), one))...)
+	w.conserved()
 }
 
 // TestEvidenceInTime: evidence is taken as long as no stake that it concerns can be withdrawn, and not longer.
