@@ -15,7 +15,7 @@ test: ## everything that CI runs but the linters
 	$(GO) test -count=1 -timeout 20m ./... # no cache: it does not see that the tests of processes build the binary
 	cd apps && npm ci --no-audit --no-fund --silent && node build.mjs --check
 
-sim: ## whole networks under faults: SEEDS=n new seeds, or SEED=s again; SUITE=gm, raft, pos or gm-raft: new ones of that suite or engine
+sim: ## whole networks under faults: SEEDS=n new seeds, or SEED=s again; SUITE=gm, raft, pos, pow or gm-raft: new ones of that suite or engine
 	$(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./test/sim -args $(if $(SEED),-seed=$(SEED),-seeds=$(or $(SEEDS),20)) $(if $(FIRST),-first=$(FIRST)) $(if $(SUITE),-suite=$(SUITE))
 
 check: ## formatting, vet, staticcheck

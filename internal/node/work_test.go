@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/common/math"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/rpc"
@@ -176,6 +177,7 @@ func TestChainOfWork(t *testing.T) {
 	require.Equal(t, at+testDepth, proven.Work.Named)
 	require.GreaterOrEqual(t, proven.Work.Confirmations, testDepth)
 	require.Empty(t, proven.Signers)
+	refusesForgedWork(t, p, trust)
 	certificate := ask[map[string]any](t, b, "jl_getCertificate", fmt.Sprintf("0x%x", at))
 	require.Equal(t, "work", certificate["kind"])
 
@@ -312,4 +314,49 @@ func TestMineConfig(t *testing.T) {
 	require.Equal(t, []chain.WorkCheckpoint{{Height: 5, Hash: crypto.Hash{5}}, {Height: 9, Hash: crypto.Hash{9}}, {Height: 11, Hash: crypto.Hash{11}}}, got)
 	require.Error(t, (&MineConfig{Enabled: true}).check(chain.BFT))
 	require.NoError(t, (&MineConfig{Enabled: true}).check(chain.PoW))
+}
+
+// refusesForgedWork holds altered proofs against the verifier, and the true one against a verifier who asks for more.
+func refusesForgedWork(t *testing.T, p *client.Proof, trust *client.Trust) {
+	encoded := p.Encode()
+	for name, tc := range map[string]struct {
+		alter func(p *client.Proof, t *client.Trust)
+		want  string
+	}{
+		"too few headers": {func(p *client.Proof, _ *client.Trust) { p.Certificate.Work = p.Certificate.Work[:testDepth] }, "work headers, want"},
+		"none":            {func(p *client.Proof, _ *client.Trust) { p.Certificate.Work = nil }, "work headers, want"},
+		"no kind":         {func(p *client.Proof, _ *client.Trust) { p.Certificate.Kind = "" }, "no certificate of work"},
+		"a signature beside it": {func(p *client.Proof, _ *client.Trust) {
+			p.Certificate.Attestations = []client.ProofAttestation{{Validator: 1}}
+		}, "no certificate of work"},
+		"a gap":                   {func(p *client.Proof, _ *client.Trust) { p.Certificate.Work = slices.Delete(p.Certificate.Work, 1, 2) }, "does not follow"},
+		"another decision":        {func(p *client.Proof, _ *client.Trust) { p.Certificate.Work[0][60] ^= 1 }, ""},
+		"another executed header": {func(p *client.Proof, _ *client.Trust) { p.Certificate.Work[testDepth][90] ^= 1 }, ""},
+		"an easier target": {func(p *client.Proof, _ *client.Trust) {
+			copy(p.Certificate.Work[0][140:], []byte{0x20, 0x7f, 0xff, 0xfe})
+		}, "the rules say"},
+		"another parent's time": {func(p *client.Proof, _ *client.Trust) { p.Certificate.Work[1][131] ^= 1 }, "contradicts the times"},
+		"a larger sum":          {func(p *client.Proof, _ *client.Trust) { p.Certificate.Work[1][150] ^= 1 }, ""},
+		"half a header":         {func(p *client.Proof, _ *client.Trust) { p.Certificate.Work[0] = p.Certificate.Work[0][:100] }, "bytes, must have 176"},
+		"another chain's":       {func(p *client.Proof, _ *client.Trust) { p.Certificate.Work[0][4] ^= 1 }, "another chain"},
+		"links":                 {func(p *client.Proof, _ *client.Trust) { p.Links = append(p.Links, p.Header) }, "does not follow"},
+		"more work is asked for": {func(_ *client.Proof, t *client.Trust) {
+			t.Work.LeastWork = (*hexutil.Big)(new(big.Int).Lsh(big.NewInt(1), 100))
+		}, "are asked for"},
+		"a checkpoint": {func(p *client.Proof, t *client.Trust) {
+			t.Work.Checkpoints = []client.TrustedCheckpoint{{Height: p.Certificate.Height, Hash: common.Hash{1}}}
+		}, "the chain goes through"},
+		"another depth": {func(_ *client.Proof, t *client.Trust) { t.Work.Depth-- }, "names another block"},
+	} {
+		forged, err := client.ParseProof(encoded)
+		require.NoError(t, err)
+		asked, err := client.ParseTrust(trust.Encode())
+		require.NoError(t, err)
+		tc.alter(forged, asked)
+		_, err = client.Verify(forged, asked)
+		require.ErrorIs(t, err, client.ErrProof, name)
+		require.ErrorContains(t, err, tc.want, name)
+	}
+	_, err := client.VerifyCertificate(&p.Certificate, trust)
+	require.ErrorContains(t, err, "verified with its block")
 }

@@ -85,7 +85,7 @@ func TestPartitionOfWork(t *testing.T) {
 	seed := drawSeed(t)
 	ns := openNamespaces(t, 4)
 	hosts := fmt.Sprintf("%s,%s,%s,%s", ns.address(0), ns.address(1), ns.address(2), ns.address(3))
-	nw := createNetwork(t, 4, "--hosts", hosts, "--p2p-port", fmt.Sprint(p2pPort), "--consensus", "pow", "--block-interval", "500ms", "--depth", "20", "--half-life", "5s")
+	nw := createNetwork(t, 4, "--hosts", hosts, "--p2p-port", fmt.Sprint(p2pPort), "--consensus", "pow", "--block-interval", "500ms", "--depth", "12", "--half-life", "5s")
 	nw.behind = func(node int) []string { return []string{"ip", "netns", "exec", ns.names[node]} }
 	nw.listen = func(node int) string { return ns.address(node) + ":8545" }
 	nw.start(nw.all()...)
@@ -108,7 +108,7 @@ func TestPartitionOfWork(t *testing.T) {
 		nw.oneTip()
 		eventually(t, "one chain", func() error {
 			var hashes [2]*block
-			height := min(nw.tip(0), nw.tip(3)) - 20 // final on both, and after the parting once enough blocks have come
+			height := min(nw.tip(0), nw.tip(3)) - 12 // final on both, and after the parting once enough blocks have come
 			if height < max(before[0], before[1])+2 {
 				return fmt.Errorf("the tips are %d and %d", nw.tip(0), nw.tip(3))
 			}

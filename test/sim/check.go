@@ -223,6 +223,9 @@ func (c *checker) settled(probes []common.Hash) string {
 		m.now.Load().read(func(s *node.Stages) {
 			missing = ""
 			h, f := s.Store.Head().Number.Uint64(), s.Store.Finalized()
+			if c.w.plan.work != nil {
+				f = h // what is durable is final
+			}
 			for _, tx := range probes {
 				at, err := s.Store.Tx(tx)
 				switch {
@@ -288,6 +291,9 @@ func (c *checker) final() (txs int) {
 		c.w.clients.verify(included, s.Store)
 		if c.w.plan.stake {
 			c.supply(reference, s.Store, included)
+		}
+		if c.w.plan.work != nil {
+			c.rewards(reference, s.Store)
 		}
 		if err := s.Store.Check(context.Background(), nil); err != nil {
 			c.w.fail("member %d: check of the ledger: %v", reference.index, err)

@@ -16,7 +16,7 @@
 //   - within a bound after faults have ended, the network commits again and all honest members agree.
 //
 // A seed decides the plan and all that is drawn; before it may stand a suite ("gm-17"). The scheduler of Go does not: a child process (process.go) runs one seed on one thread without
-// preemption, so that most failures repeat; the event log of one that does not says what happened. Before it may also stand the engine ("raft-17", "gm-raft-17").
+// preemption, so that most failures repeat; the event log of one that does not says what happened. Before it may also stand the engine ("raft-17", "pow-17", "gm-raft-17").
 //
 // What it cannot judge: Pebble changes its log under a lock, and when the simulated disk is slow just then while others wait for that lock, the bubble's
 // time stands still, as waiting for a mutex does not let it go on. Such a seed, about one in a thousand, ends with "no end within" and a dump that

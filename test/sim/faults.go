@@ -62,7 +62,7 @@ func (w *world) strike(kind faultKind) *fault {
 	if repair == nil {
 		return nil
 	}
-	length := w.duration(kind)
+	length := min(w.duration(kind), w.plan.longest())
 	w.count(kind.String())
 	w.logf("%s for %s: %s", kind, length.Round(time.Millisecond), what)
 	return &fault{kind: kind, until: time.Now().Add(length), repair: repair}
@@ -312,7 +312,7 @@ func (w *world) fullDisk() (string, func()) {
 // lostDisk replaces a disk: the member forgets what it promised, so it counts as one of those that may fail from then on. Who only follows promised
 // nothing, unless it may be voted in or elected.
 func (w *world) lostDisk() (string, func()) {
-	promises := func(m *member) bool { return m.founder || w.plan.votes > 0 || w.plan.stake }
+	promises := func(m *member) bool { return w.plan.work == nil && m.founder || w.plan.votes > 0 || w.plan.stake }
 	untrusted := 0
 	for _, m := range w.members {
 		if m.untrusted.Load() && promises(m) && !w.isTwin(m) {

@@ -29,6 +29,8 @@ type plan struct {
 	// bft are the engine's times; nil: the engine is raft. stake: its seats are elected.
 	bft   *chain.BFTParams
 	stake bool
+	// work are what binds miners where nobody orders by right; nil elsewhere.
+	work *chain.WorkParams
 	// faulty is how many validators may be untrusted.
 	faulty int
 	// vices are those of the Byzantine members, by index.
@@ -129,7 +131,7 @@ func (p *plan) ofStake() *plan {
 	return p
 }
 
-// planOf is the plan with that name: a seed's number, the same behind a suite ("gm-17"), an engine ("raft-17", "pos-17") or both ("gm-raft-17"), or one that is
+// planOf is the plan with that name: a seed's number, the same behind a suite ("gm-17"), an engine ("raft-17", "pos-17", "pow-17") or both ("gm-raft-17"), or one that is
 // written out here.
 func planOf(name string) (*plan, error) {
 	if name == "31-validators" {
@@ -143,7 +145,7 @@ func planOf(name string) (*plan, error) {
 	}
 	p := newPlan(seed)
 	for _, word := range words[:len(words)-1] {
-		if of := map[string]func(*plan) *plan{string(chain.Raft): (*plan).ofRaft, string(chain.PoS): (*plan).ofStake}[word]; of != nil {
+		if of := map[string]func(*plan) *plan{string(chain.Raft): (*plan).ofRaft, string(chain.PoS): (*plan).ofStake, string(chain.PoW): (*plan).ofWork}[word]; of != nil {
 			p = of(p)
 			continue
 		}

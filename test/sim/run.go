@@ -140,8 +140,8 @@ func (w *world) recover(after string) time.Duration {
 		if waits = w.check.settled(probe); waits == "" {
 			break
 		}
-		if time.Since(begun) > recovery {
-			w.fail("no progress within %s after %s: %s", recovery, after, waits)
+		if limit := recovery + w.plan.confirming(); time.Since(begun) > limit {
+			w.fail("no progress within %s after %s: %s", limit, after, waits)
 			return 0
 		}
 	}

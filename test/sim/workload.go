@@ -215,7 +215,7 @@ func (l *workload) ask(ctx context.Context) {
 	m := l.pick(func(m *member) bool { return !m.untrusted.Load() })
 	var again []*transfer
 	for _, t := range l.sent {
-		if t.told.height == 0 && (t.rival == nil || t.rival.told.height == 0) && time.Since(t.offered) > patience {
+		if t.told.height == 0 && (t.rival == nil || t.rival.told.height == 0) && time.Since(t.offered) > l.w.plan.patience() {
 			again = append(again, t)
 		}
 	}
@@ -267,7 +267,7 @@ func (l *workload) verify(included map[common.Hash]inclusion, st *store.Store) {
 	balances, nonces := l.compare(included)
 	accounts := slices.Clone(l.accounts)
 	for _, m := range l.w.members {
-		if !l.w.plan.stake { // there they stake and earn, and all of it together is what checker.supply adds up
+		if !l.w.plan.stake && l.w.plan.work == nil { // there they stake and earn, and all of it together is what checker.supply and rewards add up
 			accounts = append(accounts, m.account)
 		}
 	}

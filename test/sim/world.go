@@ -19,6 +19,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/govern"
 	"github.com/jialing-chain/jialing/internal/node"
+	"github.com/jialing-chain/jialing/internal/order/pow"
 	"github.com/jialing-chain/jialing/internal/p2p"
 	"github.com/jialing-chain/jialing/internal/store"
 )
@@ -55,8 +56,9 @@ type member struct {
 	founder bool
 	key     crypto.PrivateKey
 	peer    chain.Peer
-	// account votes for it.
+	// account votes for it, or is paid for the blocks that it finds with solver; that is nil where blocks are not found by work.
 	account *account
+	solver  pow.Solver
 	// dir is the node's folder: on the simulated disk for its ledger, on the real one for what it asks the machine.
 	dir  string
 	disk *disk
@@ -104,6 +106,9 @@ func newWorld(p *plan, dir string) (*world, error) {
 			return nil, err
 		}
 		m.founder, m.account = i < p.validators, newAccount(p.seed, fmt.Sprintf("member %d", i))
+		if p.work != nil {
+			m.solver = newSolver(p, i)
+		}
 		if of, twin := p.twins[i]; twin {
 			m.key, m.peer, m.founder = w.members[of].key, w.members[of].peer, true
 		}
@@ -147,6 +152,10 @@ func (w *world) makeGenesis() *chain.Genesis {
 	}
 	for _, a := range w.clients.accounts {
 		g.Alloc[a.address] = chain.GenesisAccount{Balance: (*math.HexOrDecimal256)(big.NewInt(initialBalance))}
+	}
+	if w.plan.work != nil {
+		w.ofWork(g)
+		return g
 	}
 	if w.plan.stake {
 		w.ofStake(g)
@@ -197,6 +206,9 @@ func (w *world) config(m *member) node.Config {
 	cfg.Dir = m.dir
 	cfg.Store.CacheMiB, cfg.Store.CommitmentMiB, cfg.Store.MinFreeMiB = 8, 8, 0
 	cfg.Execute.CodeCacheMiB = 1
+	if m.solver != nil {
+		cfg.Mine.Enabled, cfg.Mine.Coinbase = m.founder, m.account.address.Hex()
+	}
 	cfg.Pool.Workers, cfg.Pool.MaxTxs, cfg.Pool.Reasons, cfg.Pool.Journal = 1, 4096, 256, ""
 	return cfg
 }
@@ -216,6 +228,7 @@ func (w *world) begin(m *member) {
 		Network: func() (node.Network, error) { return l.connect(w.net) },
 		Now:     func() time.Time { return time.Now().Add(time.Duration(m.clock.Load())) },
 		Watch:   l.watch,
+		Solver:  m.solver,
 	})
 	if err != nil {
 		w.fail("member %d: %v", m.index, err)
