@@ -142,11 +142,12 @@ func (e *Engine) recall(ctx context.Context, h order.Host, me *chain.Validator, 
 	return true, nil
 }
 
-// recognise shuts the fence if a commit bears this node's signature and is none that its journal knows.
+// recognise shuts the fence if a commit bears this node's signature and is none that its journal knows. What it signed in an earlier term is not in this
+// term's journal; those heights are decided, and it signs nothing for them again.
 func (e *Engine) recognise(me *chain.Validator, msg, sig []byte) {
 	j := e.journal.Load()
 	h, _, err := parseHead(msg)
-	if err != nil || j == nil || j.knows(h) {
+	if err != nil || j == nil || h.height < e.cfg.From || j.knows(h) {
 		return
 	}
 	if order.VerifySig(e.cfg.Suite, e.cfg.GenesisHash, me, commitMessage(msg), sig) == nil {
