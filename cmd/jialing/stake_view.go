@@ -155,6 +155,15 @@ func (s *staking) selfStake(ctx context.Context, flag string) (*big.Int, error) 
 
 // validator is one, with its seat.
 func (s *staking) validator(ctx context.Context, id uint64) (*stakerView, error) {
+	epoch, seats, err := s.seats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.validatorAmong(ctx, id, epoch, seats)
+}
+
+// validatorAmong is one, with its seat among an epoch's.
+func (s *staking) validatorAmong(ctx context.Context, id, epoch uint64, seats []uint64) (*stakerView, error) {
 	type standing struct {
 		Id                         uint64 //nolint:revive // the ABI's name
 		Account                    common.Address
@@ -172,10 +181,6 @@ func (s *staking) validator(ctx context.Context, id uint64) (*stakerView, error)
 	p := *abi.ConvertType(out[0], new(standing)).(*standing)
 	v := &stakerView{ID: p.Id, Account: p.Account, Name: p.Name, Endpoint: p.Endpoint, PublicKey: p.PublicKey, Stake: wei{p.Stake}, SelfStake: wei{p.SelfStake},
 		Commission: p.Commission, NextCommission: p.NextCommission, JailedUntil: p.JailedUntil, Stands: p.Stands, Tombstoned: p.Tombstoned, Able: p.Able}
-	epoch, seats, err := s.seats(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if v.Seat = slices.Index(seats, id) + 1; v.Seat > 0 {
 		if out, err = s.call(ctx, "attended", id, epoch); err != nil {
 			return nil, err
@@ -222,9 +227,13 @@ func (s *staking) showAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	epoch, seats, err := s.seats(ctx)
+	if err != nil {
+		return err
+	}
 	v.Validators = []stakerView{}
 	for _, id := range ids {
-		one, err := s.validator(ctx, id)
+		one, err := s.validatorAmong(ctx, id, epoch, seats)
 		if errors.As(err, new(*client.RevertError)) {
 			continue // a seat by votes, of somebody who never staked
 		} else if err != nil {
