@@ -43,6 +43,9 @@ type Chooser interface {
 type branches struct {
 	mu     sync.Mutex
 	blocks map[crypto.Hash]branchBlock
+	// places are those that the blocks up to tip take: work on one tip is built again and again.
+	tip    crypto.Hash
+	places map[place]bool
 }
 
 type branchBlock struct {
@@ -129,16 +132,23 @@ func placeOf(tx *chain.Tx) place {
 	return place{sender: tx.Sender(), nonce: tx.Nonce()}
 }
 
-// taken are the places of the transactions of these blocks.
+// taken are the places of the transactions of these blocks, and of some before them that are delivered since. The map is not to be changed.
 func (b *branches) taken(hashes []crypto.Hash) map[place]bool {
+	if len(hashes) == 0 {
+		return nil
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.tip == hashes[len(hashes)-1] && b.places != nil {
+		return b.places
+	}
 	out := make(map[place]bool)
 	for _, hash := range hashes {
 		for _, tx := range b.blocks[hash].txs {
 			out[placeOf(tx)] = true
 		}
 	}
+	b.tip, b.places = hashes[len(hashes)-1], out
 	return out
 }
 

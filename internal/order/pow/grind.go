@@ -78,6 +78,7 @@ func (g *grinder) grind(ctx context.Context, found *atomic.Bool, job Job, h *Hea
 	b := h.Encode()
 	t, _ := expand(h.Bits)
 	target := t.Bytes32()
+	h256, once, twice := job.Suite.NewHash(), make([]byte, 0, 32), make([]byte, 0, 32) // Hash, without what it allocates
 	start, counted := time.Now(), uint64(0)
 	count := func() {
 		g.done(nonce-counted, start)
@@ -94,7 +95,12 @@ func (g *grinder) grind(ctx context.Context, found *atomic.Bool, job Job, h *Hea
 			}
 		}
 		binary.BigEndian.PutUint64(b[offNonce:], nonce)
-		if hash := Hash(job.Suite, b); bytes.Compare(hash[:], target[:]) <= 0 {
+		h256.Reset()
+		h256.Write(b)
+		once = h256.Sum(once[:0])
+		h256.Reset()
+		h256.Write(once)
+		if twice = h256.Sum(twice[:0]); bytes.Compare(twice, target[:]) <= 0 {
 			return nonce, true
 		}
 	}

@@ -3,6 +3,7 @@ package pow
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -155,4 +156,18 @@ func BenchmarkHeader(b *testing.B) {
 			Hash(r.suite, encoded)
 		}
 	})
+}
+
+// BenchmarkGrind is what trying one nonce costs a thread.
+func BenchmarkGrind(b *testing.B) {
+	r := easyRules(b)
+	h := r.next(r.genesis(), &chain.Decision{TimeMillis: 5000}, crypto.Hash{}, crypto.Hash{})
+	h.Bits = 0x15008000 // nobody finds that
+	ctx, cancel := context.WithTimeout(b.Context(), 300*time.Millisecond)
+	defer cancel()
+	g := new(grinder)
+	for b.Loop() {
+		g.Solve(ctx, Job{Suite: r.suite, Header: h, Threads: 1})
+	}
+	b.ReportMetric(g.Rate(), "hashes/s")
 }

@@ -11,7 +11,7 @@ import (
 
 const (
 	// freshLeast and freshMost bound after how long work on the same tip is made anew: with transactions that have come, and for a newer time. In between it
-	// is an eighth and a half of an interval.
+	// is a quarter and a half of an interval.
 	freshLeast = 50 * time.Millisecond
 	freshMost  = 2 * time.Second
 )
@@ -34,7 +34,7 @@ func (s *session) offerWork() {
 		return
 	case s.offered != nil && s.offered.parent == t.tip:
 		age, interval := now.Sub(s.offeredAt), s.e.cfg.interval()
-		if age < min(max(interval/8, freshLeast), freshMost) || !s.fresh && age < min(max(interval/2, freshLeast), freshMost) {
+		if age < min(max(interval/4, freshLeast), freshMost) || !s.fresh && age < min(max(interval/2, freshLeast), freshMost) {
 			return
 		}
 	}
