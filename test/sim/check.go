@@ -13,6 +13,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/node"
+	"github.com/jialing-chain/jialing/internal/order/bft"
 	"github.com/jialing-chain/jialing/internal/p2p"
 	"github.com/jialing-chain/jialing/internal/store"
 )
@@ -25,6 +26,8 @@ type checker struct {
 	mu sync.Mutex
 	// attested is what each honest member has signed, by height; a crash does not excuse a second word.
 	attested []map[uint64]crypto.Hash
+	// committed is what each has committed to, by height and view: with attested all that a contract punishes for being said twice.
+	committed []map[[2]uint64]crypto.Hash
 	// fresh are those of them that have not been held against the blocks yet.
 	fresh []attestation
 	// lastSeen is each host's last message, which goes to many peers; guarded by the network's lock.
@@ -56,7 +59,8 @@ type progress struct {
 }
 
 func newChecker(w *world) *checker {
-	return &checker{w: w, attested: make([]map[uint64]crypto.Hash, len(w.members)), headers: make(map[uint64]said), decisions: make(map[uint64]said),
+	return &checker{w: w, attested: make([]map[uint64]crypto.Hash, len(w.members)),
+		committed: make([]map[[2]uint64]crypto.Hash, len(w.members)), headers: make(map[uint64]said), decisions: make(map[uint64]said),
 		seen: make([]progress, len(w.members)), lastSeen: make([][]byte, len(w.members))}
 }
 
@@ -74,6 +78,11 @@ func (c *checker) forget(m *member) { c.seen[m.index] = progress{} }
 // sent sees every message that leaves a host.
 func (c *checker) sent(from, _ int, protocol string, msg []byte) {
 	m := c.w.members[from]
+	if protocol == orderProtocol && c.w.genesis.Consensus.BFT != nil && !m.untrusted.Load() {
+		if claim, ok := bft.ClaimIn(msg); ok {
+			c.commits(m, &claim)
+		}
+	}
 	if protocol != attestProtocol || m.untrusted.Load() || bytes.Equal(msg, c.lastSeen[from]) {
 		return
 	}
@@ -102,6 +111,23 @@ func (c *checker) attests(m *member, height uint64, header crypto.Hash) {
 	c.mu.Unlock()
 	if known && before != header {
 		c.w.fail("member %d attests %s at height %d, before it attested %s", m.index, header, height, before)
+	}
+}
+
+// commits notes a commit that an honest member gave away.
+func (c *checker) commits(m *member, claim *chain.Claim) {
+	c.mu.Lock()
+	by := c.committed[m.index]
+	if by == nil {
+		by = make(map[[2]uint64]crypto.Hash)
+		c.committed[m.index] = by
+	}
+	at := [2]uint64{claim.Height, claim.View}
+	before, known := by[at]
+	by[at] = claim.What
+	c.mu.Unlock()
+	if known && before != claim.What {
+		c.w.fail("member %d commits to %s at height %d in view %d, before it committed to %s", m.index, claim.What, claim.Height, claim.View, before)
 	}
 }
 

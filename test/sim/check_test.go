@@ -35,6 +35,15 @@ func TestChecksFindWhatIsBroken(t *testing.T) {
 			w.check.attests(w.members[0], 5, hash(1))
 			w.check.attests(w.members[0], 5, hash(2))
 		}, "before it attested"},
+		"commits in two views": {func(w *world) {
+			w.check.commits(w.members[0], &chain.Claim{Height: 5, View: 1, What: hash(1)})
+			w.check.commits(w.members[0], &chain.Claim{Height: 5, View: 2, What: hash(2)})
+			w.check.commits(w.members[0], &chain.Claim{Height: 5, View: 1, What: hash(1)})
+		}, ""},
+		"two commits": {func(w *world) {
+			w.check.commits(w.members[0], &chain.Claim{Height: 5, View: 1, What: hash(1)})
+			w.check.commits(w.members[0], &chain.Claim{Height: 5, View: 1, What: hash(2)})
+		}, "before it committed"},
 		"an attestation of another block": {func(w *world) {
 			w.check.attests(w.members[0], 5, hash(1))
 			w.check.agree()

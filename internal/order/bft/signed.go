@@ -58,3 +58,19 @@ func digest(suite crypto.Suite, header, metadata []byte) crypto.Hash {
 func commitMessage(msg []byte) []byte { return append([]byte(commitDomain), msg...) }
 
 func viewDataMessage(raw []byte) []byte { return append([]byte(viewDataDomain), raw...) }
+
+// ClaimIn is what a commit among this engine's messages claims; false for every other message. For whoever watches a network and holds its words against it.
+func ClaimIn(msg []byte) (chain.Claim, bool) {
+	if len(msg) == 0 || msg[0] != frameLibrary {
+		return chain.Claim{}, false
+	}
+	m, err := parseLibrary(msg[1:])
+	if err != nil {
+		return chain.Claim{}, false
+	}
+	h, _, err := parseHead(m.GetCommit().GetSignature().GetMsg())
+	if err != nil {
+		return chain.Claim{}, false
+	}
+	return chain.Claim{Commit: true, Height: h.height, View: h.view, What: h.digest}, true
+}
