@@ -22,7 +22,7 @@ func wrong(en, zh string) verdict { return verdict{false, en, zh} }
 type answerCheck func(ctx context.Context, s school, answer string) (verdict, error)
 
 // questionChecks are the questions without options, by lab and question.
-var questionChecks = map[int]map[int]answerCheck{1: blockChecks, 2: crashChecks, 3: lieChecks}
+var questionChecks = map[int]map[int]answerCheck{1: blockChecks, 2: crashChecks, 3: lieChecks, 4: stakeChecks, 5: workChecks}
 
 // leastHashDigits of a hash are enough to tell that somebody has looked at it.
 const leastHashDigits = 8

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -26,6 +27,8 @@ type fakeSchool struct {
 	nonces    uint64
 	status    []*nodeStatus
 	runs      []lessonRun
+	staked    []*stakerView
+	founding  *chain.Genesis
 	// down is why no node answers.
 	down error
 }
@@ -53,6 +56,10 @@ func (f *fakeSchool) run(fault string) (*lessonRun, error) {
 	return nil, errNoLesson
 }
 
+func (f *fakeSchool) stakers(context.Context) ([]*stakerView, error) { return f.staked, f.down }
+
+func (f *fakeSchool) genesis() (*chain.Genesis, error) { return f.founding, nil }
+
 func (f *fakeSchool) trust() (*client.Trust, error) { return nil, errors.New("no genesis") }
 
 func madeUpSchool() *fakeSchool {
@@ -60,14 +67,22 @@ func madeUpSchool() *fakeSchool {
 	members := []member{{ID: 1, Name: "node1"}, {ID: 2, Name: "node2"}, {ID: 3, Name: "node3"}, {ID: 4, Name: "node4"}}
 	status := &nodeStatus{View: 7, Leader: &leader, LeaderName: "node3", Validators: members, Quorum: 3}
 	f := &fakeSchool{headers: map[uint64]*types.Header{}, proposers: map[uint64]string{20: "node2", 21: "node3"}, signed: []int{3, 4}, nonces: 3, status: []*nodeStatus{status}}
+	f.founding = &chain.Genesis{Consensus: chain.Consensus{Stake: chain.DefaultStakeParams(), Work: chain.DefaultWorkParams()}}
+	f.founding.Consensus.Stake.EpochBlocks = 128
+	for id := range uint64(5) {
+		v := &stakerView{ID: id + 1, Name: fmt.Sprintf("node%d", id+1), Stake: wei{big.NewInt(1e18)}, SelfStake: wei{big.NewInt(1e18)}, Seat: int(id)}
+		f.staked = append(f.staked, v)
+	}
+	f.staked[4].Stake = wei{new(big.Int).Mul(big.NewInt(1750), oneEther)}
 	parent := common.Hash{}
-	for h := range uint64(4) {
-		f.headers[h] = &types.Header{Number: new(big.Int).SetUint64(h), ParentHash: parent}
+	for h := range uint64(11) {
+		f.headers[h] = &types.Header{Number: new(big.Int).SetUint64(h), ParentHash: parent, Coinbase: common.HexToAddress("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")}
 		parent = f.headers[h].Hash()
 	}
 	f.runs = []lessonRun{{Engine: chain.Raft, Faults: []lessonFault{{Action: faultKill, Nodes: []string{"node1"}, Pause: 536.944},
 		{Action: faultRestart, Nodes: []string{"node1"}, Pause: 12},
-		{Action: faultByzantine, Nodes: []string{"node2"}, Evidence: []string{"validator 2 attested two blocks at height 9"}}}}}
+		{Action: faultByzantine, Nodes: []string{"node2"}, Evidence: []string{"validator 2 attested two blocks at height 9"}},
+		{Action: faultPartition, Nodes: []string{"node1", "node2", "node3", "node4"}, Forks: 23}}}}
 	return f
 }
 
@@ -91,6 +106,13 @@ func TestAnswers(t *testing.T) {
 		{3, 2, []string{"5"}, []string{"4", "6", "7"}},
 		{3, 3, []string{"node2", " Node2 "}, []string{"node3", "2", "node"}},
 		{3, 4, []string{"2", "node2", "Validator 2"}, []string{"1", "node1", "validator", "", "22"}},
+		{4, 1, []string{"node2, node3,node4 node5", "Node5、node4，node3；node2"}, []string{"node1,node2,node3,node4", "node2,node3,node4", "", "5"}},
+		{4, 2, []string{"192"}, []string{"256", "128", "64"}},
+		{4, 3, []string{"1750", "1750 ether", "1750ether", "1750.0"}, []string{"1", "1751", "1500", "much"}},
+		{4, 4, []string{"100", "100 ether"}, []string{"5", "500", "1000", "2000", "-100"}},
+		{5, 1, []string{"65537", "65536", "65538", "65,537"}, []string{"65535", "65539", "31", "520159231"}},
+		{5, 2, []string{"0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "70997970", "0x70997970…"}, []string{"0x7099", "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", "node2", ""}},
+		{5, 3, []string{"23"}, []string{"0", "22", "many"}},
 	} {
 		check := questionChecks[tc.lab][tc.question]
 		require.NotNil(t, check, "lab %d, question %d", tc.lab, tc.question)
@@ -118,6 +140,26 @@ func TestAnswersOfOtherNetworks(t *testing.T) {
 	v, err = checkNextNonce(t.Context(), s, "0")
 	require.NoError(t, err)
 	require.False(t, v.right, "nothing was sent: the lab was not done")
+	s.staked[4].Seat, s.staked[0].Seat = 0, 5
+	v, err = checkSeats(t.Context(), s, "node1 node2 node3 node4")
+	require.NoError(t, err)
+	require.False(t, v.right, "nobody new was elected: the lab was not done")
+	s.staked = s.staked[:4]
+	v, err = checkBehind(t.Context(), s, "0")
+	require.NoError(t, err)
+	require.False(t, v.right, "there is no fifth validator")
+	s.founding.Consensus.Stake.EpochBlocks, s.founding.Consensus.Work.Bits = 200, 0x1e00ffff
+	v, err = checkElectedAt(t.Context(), s, "192")
+	require.NoError(t, err)
+	require.False(t, v.right)
+	v, err = checkFirstWork(t.Context(), s, "16777472")
+	require.NoError(t, err)
+	require.True(t, v.right, "the target is 256 times as hard")
+	s.runs[0].Faults = s.runs[0].Faults[:2]
+	for _, check := range []answerCheck{checkLiar, checkForks} {
+		_, err = check(t.Context(), s, "2")
+		require.ErrorIs(t, err, errNoLesson)
+	}
 }
 
 // TestWhatCannotBeChecked is neither right nor wrong, and no try.

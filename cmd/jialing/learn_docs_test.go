@@ -13,7 +13,7 @@ import (
 )
 
 // labTools are the programs beside jialing and make that labs use: on every system with a shell.
-var labTools = []string{"kill", "sed", "grep", "tail", "cut", "cat", "cp", "rm", "curl"}
+var labTools = []string{"kill", "sed", "grep", "tail", "cut", "cat", "cp", "rm", "curl", "sleep"}
 
 // commandLines are the commands in a text's shell blocks, comments and continuations taken away.
 func commandLines(text string) (out []string) {

@@ -28,10 +28,13 @@ type school interface {
 	// signatures are how many the certificates of a block carry, one for each running node that keeps one.
 	signatures(ctx context.Context, height uint64) ([]int, error)
 	nonce(ctx context.Context, account common.Address) (uint64, error)
+	// stakers are the validators of a chain of stake that stand or have a seat.
+	stakers(ctx context.Context) ([]*stakerView, error)
 	// run is the newest run of the demo in the folder on the lab's engine in which that was done to the nodes.
 	run(fault string) (*lessonRun, error)
-	// trust is what verifies the chain's proofs, from the genesis in the folder: the nodes may be down.
+	// trust is what verifies the chain's proofs, and genesis what its parameters are, from the folder: the nodes may be down.
 	trust() (*client.Trust, error)
+	genesis() (*chain.Genesis, error)
 }
 
 var (
@@ -59,12 +62,28 @@ func (n *liveNetwork) close() {
 	}
 }
 
+func (n *liveNetwork) genesis() (*chain.Genesis, error) {
+	g, err := readGenesis(filepath.Join(n.dir, "genesis.json"))
+	if err != nil {
+		return nil, err
+	}
+	return g, n.ofLab(n.dir, string(g.Consensus.Engine))
+}
+
 func (n *liveNetwork) trust() (*client.Trust, error) {
 	t, err := readTrust(filepath.Join(n.dir, "genesis.json"), "")
-	if err == nil && t.Engine != n.lab.Engine {
-		err = fmt.Errorf("%w: %s has a chain of %s, lab %d is on %s", errOtherEngine, n.dir, t.Engine, n.lab.Number, n.lab.Engine)
+	if err != nil {
+		return nil, err
 	}
-	return t, err
+	return t, n.ofLab(n.dir, t.Engine)
+}
+
+// ofLab refuses another lab's chain.
+func (n *liveNetwork) ofLab(where, engine string) error {
+	if engine != n.lab.Engine {
+		return fmt.Errorf("%w: %s orders by %s, lab %d is on %s", errOtherEngine, where, engine, n.lab.Number, n.lab.Engine)
+	}
+	return nil
 }
 
 // urls are where the nodes should answer.
@@ -90,14 +109,14 @@ func (n *liveNetwork) answers(ctx context.Context) (out []*answer, err error) {
 		return nil, err
 	}
 	for _, a := range probeAll(ctx, urls) {
-		switch {
-		case a.err != nil:
+		if a.err != nil {
 			err = errors.Join(err, a.err)
-		case string(a.status.Engine) != n.lab.Engine:
-			return nil, fmt.Errorf("%w: %s orders by %s, lab %d is on %s", errOtherEngine, a.url, a.status.Engine, n.lab.Number, n.lab.Engine)
-		default:
-			out = append(out, a)
+			continue
 		}
+		if err := n.ofLab(a.url, string(a.status.Engine)); err != nil {
+			return nil, err
+		}
+		out = append(out, a)
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: %w", errNobodyRuns, err)
@@ -210,6 +229,26 @@ func (n *liveNetwork) nonce(ctx context.Context, account common.Address) (uint64
 		return 0, err
 	}
 	return conn.Nonce(ctx, account)
+}
+
+func (n *liveNetwork) stakers(ctx context.Context) (out []*stakerView, err error) {
+	conn, _, err := n.ahead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &staking{conn: conn}
+	ids, err := s.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		v, err := s.validator(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
 }
 
 func (n *liveNetwork) run(fault string) (*lessonRun, error) {

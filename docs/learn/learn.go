@@ -75,6 +75,8 @@ var entries = []entry{
 	{"1-block", "solo", 25},
 	{"2-crashes", "raft", 35},
 	{"3-lies", "bft", 40},
+	{"4-stake", "pos", 40},
+	{"5-work", "pow", 40},
 }
 
 // Count is how many labs there are; they are numbered from 1.
