@@ -33,7 +33,7 @@ func engine(t testing.TB, n ordertest.Node) order.Engine {
 					Params: *chain.DefaultRaftParams(), Heartbeat: n.Heartbeat, Journal: journal, Log: n.Log})
 			default:
 				return bft.New(bft.Config{Kind: term.Engine, Suite: n.Suite, GenesisHash: n.GenesisHash, From: term.From, Public: public,
-					Params: *chain.DefaultBFTParams(), Heartbeat: n.Heartbeat, Journal: journal, Log: n.Log})
+					Params: *chain.DefaultBFTParams(), Heartbeat: n.Heartbeat, Fence: n.Fence, Journal: journal, Log: n.Log})
 			}
 		}})
 	require.NoError(t, err)
