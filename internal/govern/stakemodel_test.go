@@ -613,7 +613,7 @@ func TestStakeModel(t *testing.T) {
 	for seed, founders := range []int{4, 7, 12} {
 		g := staking(founders)
 		x := &stakeRun{newStakeModel(g), newStakeWorld(t, g), rand.New(rand.NewSource(int64(seed))), 2000}
-		for range epochs / 3 * int(x.p.EpochBlocks) {
+		for range (epochs + 2) / 3 * int(x.p.EpochBlocks) {
 			// Most blocks are empty; those around an election and an epoch's end are not.
 			at := x.height % x.p.EpochBlocks
 			if busy := at < 2 || at == 63 || at == 64 || at == 65; busy && x.r.Intn(3) == 0 || x.r.Intn(24) == 0 {
