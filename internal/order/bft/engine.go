@@ -84,10 +84,8 @@ func (e *Engine) Run(ctx context.Context, h order.Host) error {
 			if err != nil {
 				return order.Ended(ctx, err)
 			}
-			if !recalled {
-				upTo = 0
-				continue
-			}
+			upTo = 0 // the others have gone on meanwhile, and a set may have changed
+			continue
 		}
 		shut := e.shut()
 		recalled = recalled || shut // what opens it again is more than the others' word
