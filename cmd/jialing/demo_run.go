@@ -322,7 +322,8 @@ func (d *demonstration) compare(ctx context.Context) error {
 		if err := conn.WaitFinal(ctx, uint64(d.height)); err != nil {
 			return fmt.Errorf("%s: %w", d.nodes.folders[i].name, err)
 		}
-		head, err := conn.Head(ctx)
+		// The chain may have gone on: what is compared is the block that all have.
+		head, err := conn.Eth().HeaderByNumber(ctx, big.NewInt(int64(d.height)))
 		if err != nil {
 			return err
 		}
