@@ -311,6 +311,12 @@ func TestDoctor(t *testing.T) {
 			want: []string{"warning contradiction"}, cause: "contradicted itself", evidence: "validator 3 attested two blocks at height 7: 0x1 and 0x2 (seen by node1, node2)",
 			remedy: "jialing validator remove",
 		},
+		"a validator was restored": {
+			harm: func(s *sick) {
+				s.both(2, func(a *answer) { why := "its data folder is a copy"; a.status.Abstains = &why })
+			},
+			want: []string{"warning abstains"}, cause: "node3 signs nothing", evidence: "its data folder is a copy", remedy: "20 seconds after its start",
+		},
 		"a peer's blocks are ignored": {
 			harm: func(s *sick) {
 				s.peer(0, 3, func(p *peerStatus) { p.LastError = "what it says of its blocks is ignored: bad certificate" })

@@ -62,6 +62,8 @@ type nodeStatus struct {
 	Conflicts []string `json:"conflicts"`
 	// Evidence is of validators that contradicted themselves.
 	Evidence []string `json:"evidence"`
+	// Abstains says why a validator signs nothing for now; nil when it does.
+	Abstains *string `json:"abstains"`
 	// Unsigned are the validators whose signature the next block to be certified still lacks.
 	Unsigned []chain.ValidatorID `json:"unsigned"`
 	// Work is nil where blocks are not found by work.
