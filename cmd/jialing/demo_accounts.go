@@ -15,6 +15,7 @@ func (d *demonstration) drawAccounts() error {
 		return err
 	}
 	d.notary = d.dev[0]
+	d.reporter = d.dev[len(d.dev)-1] // makeNetwork has one more than there are senders
 	for i := range d.flags.senders {
 		if i%2 == 0 || !slices.Contains(kinds, chain.SM2) {
 			d.senders = append(d.senders, d.dev[i])

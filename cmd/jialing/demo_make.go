@@ -35,7 +35,7 @@ func (f *demoFlags) make(c *cli) ([]*client.Secp256k1, []demoFolder, error) {
 		return nil, nil, fmt.Errorf("mark the folder: %w", err)
 	}
 	genesis := genesisFlags{chainID: defaultChainID, name: "demo", suite: f.suite, fees: string(chain.FeesZero), gasLimit: defaultGasLimit,
-		batchMillis: defaultBatchMillis, dev: true, devAccounts: max(10, f.senders)}
+		batchMillis: defaultBatchMillis, dev: true, devAccounts: max(10, f.senders+1)}
 	if f.solo {
 		g, key, dev, err := buildGenesis(&genesis)
 		if err != nil {

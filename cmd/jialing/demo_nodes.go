@@ -219,26 +219,6 @@ func (c *child) stop() error {
 	return nil
 }
 
-// leader asks the nodes who leads and returns its number.
-func (n *demoNodes) leader(ctx context.Context) (int, error) {
-	for {
-		answers := probeAll(ctx, n.urls())
-		for _, a := range answers {
-			if a.err != nil || a.status.Leader == nil {
-				continue
-			}
-			for i, b := range answers {
-				if b.err == nil && b.status.Validator != nil && *b.status.Validator == *a.status.Leader {
-					return i, nil
-				}
-			}
-		}
-		if err := sleepFor(ctx, startPoll); err != nil {
-			return 0, fmt.Errorf("find the leader: %w", err)
-		}
-	}
-}
-
 // dial connects to every node.
 func (n *demoNodes) dial(ctx context.Context) (conns []*client.Client, err error) {
 	for _, c := range n.children {

@@ -25,6 +25,8 @@ type demonstration struct {
 	// senders send the transfers, the first of them owns the contracts; notary notarises.
 	senders []client.Account
 	notary  client.Account
+	// reporter reports who contradicts itself where that is punished.
+	reporter client.Account
 
 	conns []*client.Client // by node
 	// turn is the node that was asked last, height the block of the last receipt: the next node must have it too.

@@ -361,6 +361,20 @@ func (c *class) gone(i int, story string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := &c.nodes[i]
-	n.conn, n.ended = nil, strings.TrimSpace(story)
+	n.conn, n.ended = nil, endWords(story)
 	c.tell(n.name + " has ended: " + n.ended)
+}
+
+// maxEndWords bounds what is shown of why a node ended; its log has all.
+const maxEndWords = 160
+
+// endWords is the error in what a process said last, or all that it said.
+func endWords(story string) string {
+	if _, words, found := strings.Cut(story, `"error":"`); found {
+		story, _, _ = strings.Cut(words, `"`)
+	}
+	if r := []rune(story); len(r) > maxEndWords {
+		story = string(r[:maxEndWords]) + "…"
+	}
+	return strings.TrimSpace(story)
 }

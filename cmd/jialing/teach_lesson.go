@@ -109,6 +109,8 @@ type lessonFault struct {
 	// only.
 	Evidence []string `json:"evidence"`
 	Banned   []string `json:"banned"`
+	// Slashed is what the Staking contract took from liars whom the demo reported to it, on a chain of stake.
+	Slashed []string `json:"slashed,omitempty"`
 	// ClockAhead is how far the chain's time was ahead of the clocks at the end, where that was more than honest nodes let pass.
 	ClockAhead float64 `json:"clockAheadSeconds,omitempty"`
 	// Forks are heights at which two nodes had different blocks.

@@ -36,6 +36,7 @@ func (c *class) hold(ctx context.Context, rate float64, n int, shown func(), dri
 		g.Go(func() error { c.follow(gctx, i); return nil })
 	}
 	g.Go(func() error { c.giveOn(gctx); return nil })
+	g.Go(func() error { c.reportLiars(gctx); return nil })
 	if shown != nil {
 		g.Go(func() error { c.watch(gctx, shown); return nil })
 	}

@@ -108,6 +108,7 @@ func (f *lessonFault) sentence() string {
 	for _, e := range f.Evidence {
 		parts = append(parts, withoutHashes(e))
 	}
+	parts = append(parts, f.Slashed...)
 	if f.ClockAhead > 0 {
 		parts = append(parts, fmt.Sprintf("the chain's time is now %.1f hours ahead", f.ClockAhead/3600))
 	}

@@ -127,7 +127,8 @@ const shownEvents = 10
 
 // text draws the view.
 func (v *classView) text(out io.Writer) {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "consensus %s (%s), final by %s; %.0f s\n\n", v.Engine, v.Suite, v.Finality, v.At.Seconds())
 	var kinds []string
 	for _, k := range kindColumns {
@@ -158,7 +159,10 @@ func (v *classView) text(out io.Writer) {
 		}
 		fmt.Fprintln(w, line)
 	}
-	_ = w.Flush() // out is memory
+	_ = w.Flush() // that is memory
+	for line := range strings.Lines(table.String()) {
+		fmt.Fprintln(out, strings.TrimRight(line, " \n"))
+	}
 	fmt.Fprintf(out, "\nblock %d, %.1f s ago, %.1f blocks/s; latency p50 %.0f ms, p99 %.0f ms; forks %d\n", v.Last, v.Ago.Seconds(), v.BlocksPerSecond, v.P50, v.P99, v.Forks)
 	fmt.Fprintf(out, "transfers: %d sent, %d in blocks, %d waiting\n", v.Sent, v.Included, v.Open)
 	if v.Unsigned != "" {

@@ -144,7 +144,7 @@ func (c *class) note(height uint64, hash common.Hash, txs []common.Hash, at time
 		c.chain.heard = append(c.chain.heard, at)
 	}
 	hashes[hash] = true
-	if len(hashes) > 1 {
+	if len(hashes) > 1 && len(c.chain.blocks[height-1]) < 2 { // a fork goes on; where it begins is news
 		c.tell(fmt.Sprintf("FORK: there are %d blocks of height %d", len(hashes), height))
 	}
 	c.chain.last = max(c.chain.last, height)
