@@ -65,3 +65,17 @@ const (
 
 // NewGrinder is the Solver on this machine's processors.
 func NewGrinder() Solver { return new(grinder) }
+
+// AskedAfter are the hashes that an ask names, the highest first.
+func AskedAfter(msg []byte) (out [][32]byte) {
+	places, err := parseAsk(msg[1:])
+	if err != nil {
+		panic(err)
+	}
+	for _, p := range places {
+		out = append(out, p.hash)
+	}
+	return out
+}
+
+const MaxPage = maxPage

@@ -10,6 +10,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/crypto/intl"
+	"github.com/jialing-chain/jialing/internal/order"
 	"github.com/jialing-chain/jialing/internal/order/pow"
 )
 
@@ -76,3 +77,54 @@ func TestCheckpoint(t *testing.T) {
 }
 
 func hashOf(d *chain.Decision) crypto.Hash { return pow.Hash(intl.Suite{}, d.Proof) }
+
+// TestLowWorkFlood: a newcomer whose first peer answers every question with another page of a long chain of next to no work comes to the honest chain all the
+// same, though that has far fewer blocks.
+func TestLowWorkFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 11, 2, nil)
+		late := w.nodes[1]
+		late.threads = 0
+		w.nodes[0].start()
+		time.Sleep(10 * time.Minute)
+
+		// A schedule that began in 1970 is behind for ever: its blocks are the easiest that there are.
+		forge := pow.NewForge(late.config())
+		flood := []*chain.Decision{forge.Make(1000, nil)}
+		at := map[[32]byte]int{hashOf(flood[0]): 0}
+		for i := range 6 * pow.MaxPage {
+			flood = append(flood, forge.Make(uint64(946_000_000_000+i), nil))
+			at[hashOf(flood[i+1])] = i + 1
+		}
+		asked := 0
+		w.tap[stranger] = func(_ order.PeerID, msg []byte) {
+			if !pow.IsAsk(msg) {
+				return // its blocks are not to be had
+			}
+			asked++
+			from := 0
+			for _, h := range pow.AskedAfter(msg) {
+				if i, ok := at[h]; ok {
+					from = i + 1
+					break
+				}
+			}
+			page := pow.HeadersFrame(flood[from:min(from+pow.MaxPage, len(flood))]...)
+			time.AfterFunc(time.Millisecond, func() { late.engine.Handle(stranger, page) })
+		}
+		w.split([]int{0}, []int{1})
+		late.start()
+		for range 10 {
+			late.engine.Handle(stranger, pow.TipFrame(flood[len(flood)-1]))
+			time.Sleep(time.Second)
+		}
+		require.Greater(t, asked, 5)
+		require.EqualValues(t, len(flood), late.engine.Status().Work.Headers, "it is all that the newcomer knows of")
+		require.Zero(t, late.ledger.Height(), "nothing is delivered of what is not to be had")
+		w.split()
+		w.eventually(func() bool { return late.ledger.Height()+20 > w.nodes[0].ledger.Height() && w.alike() }, 5*time.Minute, "the honest chain")
+		require.Less(t, late.engine.Status().Work.Headers, uint64(len(flood)))
+		w.halt()
+		w.agree()
+	})
+}
