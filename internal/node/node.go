@@ -273,7 +273,7 @@ func (n *Node) resumeAttesting(p *pipeline) error {
 
 func (n *Node) begin(p *pipeline) {
 	if n.opts.Watch != nil {
-		n.opts.Watch(&Stages{p.store, p.pool, p.engine})
+		n.opts.Watch(&Stages{p.store, p.pool, p.engine, p.docket.All})
 	}
 	n.mu.Lock()
 	n.problem, n.running = nil, p

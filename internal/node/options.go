@@ -38,4 +38,6 @@ type Stages struct {
 	Store  *store.Store
 	Pool   *pool.Pool
 	Engine order.Engine
+	// Contradictions are what convicts validators of having contradicted themselves, as far as this node has noticed.
+	Contradictions func() []*chain.Contradiction
 }

@@ -55,6 +55,8 @@ type stakers struct {
 	// registered are the members that have sent their registration; attended is the epoch (+1) for which each has shown its presence last.
 	registered map[*member]bool
 	attended   map[*member]uint64
+	// reported are the node keys that have been reported to the contract.
+	reported map[chain.Peer]bool
 }
 
 // newStakers is nil on a chain that is not of stake.
@@ -62,7 +64,8 @@ func newStakers(l *workload) *stakers {
 	if !l.w.plan.stake {
 		return nil
 	}
-	s := &stakers{l: l, own: l.stakers, next: time.Now().Add(20 * time.Second), registered: make(map[*member]bool), attended: make(map[*member]uint64)}
+	s := &stakers{l: l, own: l.stakers, next: time.Now().Add(20 * time.Second), registered: make(map[*member]bool), attended: make(map[*member]uint64),
+		reported: make(map[chain.Peer]bool)}
 	for _, m := range l.w.members {
 		s.registered[m] = m.founder
 	}
@@ -75,6 +78,7 @@ func (s *stakers) advance(ctx context.Context) {
 		return
 	}
 	s.attend(ctx)
+	s.report(ctx)
 	if time.Now().Before(s.next) {
 		return
 	}
@@ -156,6 +160,30 @@ func (s *stakers) attend(ctx context.Context) {
 			return
 		}
 		s.send(ctx, s.own[0], 0, "attend", uint64(id), epoch, signature)
+	}
+}
+
+// report tells the contract of whom any honest node has caught; that must never be anybody honest.
+func (s *stakers) report(ctx context.Context) {
+	var found []*chain.Contradiction
+	for _, m := range s.l.w.members {
+		if !m.untrusted.Load() {
+			m.now.Load().read(func(st *node.Stages) { found = append(found, st.Contradictions()...) })
+		}
+	}
+	for _, c := range found {
+		peer := chain.Peer(c.PublicKey)
+		for _, m := range s.l.w.members {
+			if m.peer == peer && !m.untrusted.Load() {
+				s.l.w.fail("member %d is honest, and there is proof that it contradicted itself: %x and %x", m.index, c.Messages[0], c.Messages[1])
+			}
+		}
+		if s.reported[peer] {
+			continue
+		}
+		s.reported[peer] = true
+		s.l.w.count("liars reported")
+		s.send(ctx, s.own[1], 0, "slash", uint64(c.Validator), c.Messages[0], c.Signatures[0], c.Messages[1], c.Signatures[1])
 	}
 }
 
