@@ -88,7 +88,8 @@ func (s *session) fetchBlocks() {
 			batch = nil
 		}
 	}
-	for n, lacking := s.bestPath.at(first), 0; n != nil && lacking < fetchAhead; n = s.bestPath.at(n.header.Height + 1) {
+	top := t.root.header.Height + s.maxAhead()
+	for n, lacking := s.bestPath.at(first), 0; n != nil && lacking < fetchAhead && n.header.Height <= top; n = s.bestPath.at(n.header.Height + 1) {
 		if n.held {
 			continue
 		}
@@ -126,7 +127,7 @@ func (s *session) passOver(now time.Time) {
 	if t.best != t.tip && now.Sub(s.lookedAt) >= s.again() {
 		s.lookedAt = now
 		n := s.firstLacking()
-		if n != nil && !n.fetch.holding && n.fetch.tries >= patience+len(s.peers.ids(now)) && now.Sub(n.fetch.asked) >= s.again() {
+		if n != nil && n.header.Height <= t.root.header.Height+s.maxAhead() && !n.fetch.holding && n.fetch.tries >= patience+len(s.peers.ids(now)) && now.Sub(n.fetch.asked) >= s.again() {
 			s.e.log.Warn("a block is not to be had, its branch is passed over", "height", n.header.Height, "hash", n.hash, "peer", n.from)
 			s.e.refused("withheld")
 			t.withhold(n)

@@ -295,7 +295,7 @@ func (s *session) take(n *node, d *chain.Decision, from order.PeerID) error {
 	if n.held || n.invalid || n.fetch.holding || n == s.tree.root {
 		return nil
 	}
-	if s.tree.bodies >= s.maxBodies() && s.bestPath.at(n.header.Height) != n {
+	if ahead := s.maxAhead(); n.header.Height > s.tree.root.header.Height+ahead || s.tree.bodies >= int(2*ahead) && s.bestPath.at(n.header.Height) != n {
 		s.e.refused("full")
 		return nil
 	}
@@ -314,5 +314,6 @@ func (s *session) take(n *node, d *chain.Decision, from order.PeerID) error {
 	return nil
 }
 
-// maxBodies bounds the blocks above the root: what is not final on four branches, and what is fetched ahead.
-func (s *session) maxBodies() int { return 4*int(s.e.rules.depth) + 2*fetchAhead }
+// maxAhead is how far above the root blocks are taken: what is not final, and some more while execution lags. Beside those of the best branch as many again
+// are held twice; together that is fewer than a ledger keeps.
+func (s *session) maxAhead() uint64 { return s.e.rules.depth + 2*fetchAhead }

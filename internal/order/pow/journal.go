@@ -2,7 +2,6 @@ package pow
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/order"
@@ -36,7 +35,7 @@ func openJournal(j order.Journal) (*journal, error) {
 	return out, nil
 }
 
-// add makes d durable. Live lists the blocks that are of use, for a journal that has grown.
+// add makes d durable. Live lists the blocks that are of use, parents first, for a journal that has grown.
 func (j *journal) add(d *chain.Decision, live func() []*chain.Decision) error {
 	if j.entries >= slack {
 		if all := live(); j.entries >= 2*len(all)+slack {
@@ -48,7 +47,6 @@ func (j *journal) add(d *chain.Decision, live func() []*chain.Decision) error {
 
 // rewrite begins the journal anew. A crash within it loses blocks that peers have.
 func (j *journal) rewrite(d *chain.Decision, all []*chain.Decision) error {
-	slices.SortFunc(all, func(a, b *chain.Decision) int { return int(int64(a.Height) - int64(b.Height)) })
 	j.entries = 0
 	for i, have := range append(all, d) {
 		if err := j.append(have, i == 0); err != nil {

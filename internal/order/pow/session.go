@@ -1,9 +1,11 @@
 package pow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -279,12 +281,19 @@ func (s *session) show() {
 // journaled notes a block in the journal, before anybody hears of it.
 func (s *session) journaled(d *chain.Decision) error {
 	return s.journal.add(d, func() []*chain.Decision { // what is still of use when the journal has grown
-		var live []*chain.Decision
+		var live []*node
 		for _, n := range s.tree.nodes {
 			if n.held && n.decision != nil && !n.invalid {
-				live = append(live, n.decision)
+				live = append(live, n)
 			}
 		}
-		return live
+		slices.SortFunc(live, func(a, b *node) int { // parents first, and of equal height who was here first
+			return cmp.Or(cmp.Compare(a.header.Height, b.header.Height), cmp.Compare(a.seq, b.seq))
+		})
+		out := make([]*chain.Decision, len(live))
+		for i, n := range live {
+			out[i] = n.decision
+		}
+		return out
 	})
 }

@@ -262,6 +262,12 @@ func (t *tree) prune() {
 		}
 		n.children = stays
 	}
+	clear(t.heights)
+	for _, n := range t.nodes {
+		if n != t.root {
+			t.heights[n.header.Height] = append(t.heights[n.header.Height], n)
+		}
+	}
 }
 
 // path are the nodes from above the root to the end of a branch.
