@@ -78,6 +78,33 @@ func TestCheckpoint(t *testing.T) {
 
 func hashOf(d *chain.Decision) crypto.Hash { return pow.Hash(intl.Suite{}, d.Proof) }
 
+// TestExecutionStalls: a node whose execution stands still while the others go on holds a bounded part of what they make, mines nothing, and comes back.
+func TestExecutionStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 12, 3, nil)
+		slow := w.nodes[2]
+		slow.gate = make(chan struct{})
+		w.start()
+		txs := 0
+		for range 20 {
+			w.submit(txs, txs+5)
+			txs += 5
+			time.Sleep(time.Minute)
+		}
+		require.Greater(t, w.nodes[0].ledger.Height(), uint64(400))
+		require.LessOrEqual(t, slow.ledger.Height(), uint64(order.DefaultConfig().Pipeline)+1)
+		require.LessOrEqual(t, slow.engine.Status().Work.Blocks, 3*(6+64))
+		mined := slow.engine.Status().Work.Mined
+		time.Sleep(time.Minute)
+		require.Equal(t, mined, slow.engine.Status().Work.Mined)
+		close(slow.gate)
+		w.eventually(func() bool { return slow.ledger.Height()+3 > w.nodes[0].ledger.Height() }, 10*time.Minute, "it has caught up")
+		w.eventually(w.alike, time.Minute, "one tip")
+		w.halt()
+		w.agree()
+	})
+}
+
 // TestLowWorkFlood: a newcomer whose first peer answers every question with another page of a long chain of next to no work comes to the honest chain all the
 // same, though that has far fewer blocks.
 func TestLowWorkFlood(t *testing.T) {

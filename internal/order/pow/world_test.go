@@ -52,6 +52,8 @@ type sim struct {
 	lies bool
 	// checkpoints are its genesis' own.
 	checkpoints []chain.WorkCheckpoint
+	// gate, where it is not nil, is closed for execution to go on.
+	gate chan struct{}
 
 	mu       sync.Mutex
 	pool     *ordertest.Pool
@@ -203,6 +205,9 @@ func (n *sim) crash() {
 }
 
 func (n *sim) execute(x order.Work) {
+	if n.gate != nil {
+		<-n.gate
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.executed = x.Decision.Height
