@@ -32,10 +32,19 @@ type workStatus struct {
 func (w *workStatus) line() string {
 	mines := "does not mine"
 	if w.Threads > 0 {
-		mines = fmt.Sprintf("mines with %s, %.0f hashes/s, %d found", plural(w.Threads, "thread"), w.HashesPerSecond, w.Mined)
+		mines = fmt.Sprintf("mines %s/s, %d found", thousands(w.HashesPerSecond), w.Mined)
 	}
-	return fmt.Sprintf("tip %d, final after %d; a block takes %.3g hashes; %s; %s, %s, deepest %d", w.Tip, w.Depth, w.HashesPerBlock, mines,
-		plural(int(w.Forks), "fork"), plural(int(w.Reorgs), "reorg"), w.Deepest)
+	return fmt.Sprintf("tip %d, final after %d; %s; next takes %s; %s, deepest %d", w.Tip, w.Depth, mines, thousands(w.HashesPerBlock), plural(int(w.Forks), "fork"), w.Deepest)
+}
+
+// thousands is a number of hashes for people.
+func thousands(n float64) string {
+	units := []string{"", " k", " M", " G", " T", " P"}
+	i := 0
+	for ; n >= 1000 && i < len(units)-1; i++ {
+		n /= 1000
+	}
+	return fmt.Sprintf("%.3g%sH", n, units[i])
 }
 
 // work is one answering node's, the one with the highest tip; nil where the chain is none of work.

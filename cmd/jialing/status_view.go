@@ -101,6 +101,8 @@ func (v *statusView) head(width int, s style) []string {
 	who := memberName(st.Name, 0)
 	if st.Validator != nil {
 		who = fmt.Sprintf("%s, validator %d of %d", memberName(st.Name, *st.Validator), *st.Validator, len(st.Validators))
+	} else if st.Work != nil && st.Work.Threads > 0 {
+		who = "mines"
 	} else if st.Name == "" {
 		who = "follows"
 	}
@@ -113,11 +115,11 @@ func (v *statusView) head(width int, s style) []string {
 		heights += fmt.Sprintf("; last block %s ago", ago(time.Duration(max(st.Now-st.LastBlockAt, 0))*time.Millisecond))
 	}
 	leaderLabel, leader := "leader", "one node decides alone"
-	if st.Work != nil {
-		leaderLabel, leader = "work", st.Work.line()
-	}
 	if len(st.Validators) > 1 {
 		leader = fmt.Sprintf("%s, view %d, %s seen since its start", dash(st.leader()), st.View, plural(st.LeaderChanges, "change"))
+	}
+	if st.Work != nil {
+		leaderLabel, leader = "work", st.Work.line()
 	}
 	return []string{
 		s.paint(s.strong, fit(fmt.Sprintf("%s  chain id %d, %s  |  %s", st.Chain, st.ChainID, st.Engine, who), width)),
