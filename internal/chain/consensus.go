@@ -309,8 +309,8 @@ func (p *WorkParams) validate(bad refusal) error {
 	}
 	if target, ok := p.Target(); !ok {
 		return bad("consensus.work.bits", "%#08x is no target from 1 to 2^255", p.Bits)
-	} else if target.BitLen() < 128 {
-		return bad("consensus.work.bits", "%#08x is a target below 2^127: nobody would ever find the first block", p.Bits)
+	} else if target.BitLen() < 160 {
+		return bad("consensus.work.bits", "%#08x is a target below 2^159: nobody would ever find the first block", p.Bits)
 	}
 	for i, c := range p.Checkpoints {
 		if c.Height == 0 || i > 0 && p.Checkpoints[i-1].Height >= c.Height || c.Hash.IsZero() {

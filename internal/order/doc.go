@@ -4,6 +4,7 @@
 // It owns the contract between consensus engines (Engine) and the node (Host), and the Driver, which is the Host of every engine: it fills
 // proposals from the pool, checks those of others, makes decisions durable together with the transactions that they name, and hands them on to
 // execution through a bounded queue. Engines live in child packages; ordertest holds the tests that all of them pass.
+// An engine whose decisions have been blocks on branches before (pow) has the driver as Branches too, and chooses what of fetched decisions is the chain's.
 //
 // Invariants:
 //   - a decision is in the ledger, synced, before anything downstream sees it, and before the engine goes on;
