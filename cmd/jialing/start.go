@@ -77,7 +77,11 @@ func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) erro
 	}
 	defer closeProfiles()
 	cfg.Passphrases = c.sources()
-	n, err := node.New(cfg, version, log, node.Options{})
+	acting, err := openOperator(&cfg)
+	if err != nil {
+		return err
+	}
+	n, err := node.New(cfg, version, log, node.Options{Operator: acting})
 	if err != nil {
 		return err
 	}

@@ -97,6 +97,7 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 	if err := n.newDocket(p); err != nil {
 		return nil, err
 	}
+	n.newOperator(p)
 	if p.network != nil {
 		if err := n.newAdmission(p, registry); err != nil {
 			return nil, err

@@ -53,6 +53,8 @@ type Config struct {
 	CatchUp catchup.Config `toml:"catchup"`
 	// Mine is what the node does on a chain of work.
 	Mine MineConfig `toml:"mine"`
+	// Stake is the account with which the node acts by itself on a chain of stake.
+	Stake StakeConfig `toml:"stake"`
 	// Teaching is for lessons; off on every other node.
 	Teaching TeachingConfig `toml:"teaching"`
 	// Identity is what the node shows of itself.
@@ -149,7 +151,7 @@ func (c *Config) Validate() error {
 		return errors.New("config: execute.code_cache_mib must be 1 to 16384")
 	}
 	for _, validate := range []func() error{c.Store.Encryption.validate, c.Pool.Validate, c.Order.Validate, c.Serve.Validate, c.RPC.Validate, c.Access.Validate, c.Network.Validate, c.Gossip.Validate,
-		c.CatchUp.Validate, c.Mine.Validate, c.Key.Validate} {
+		c.CatchUp.Validate, c.Mine.Validate, c.Stake.validate, c.Key.Validate} {
 		if err := validate(); err != nil {
 			return fmt.Errorf("config: %w", err)
 		}

@@ -38,6 +38,8 @@ type testNode struct {
 	fs   *vfs.MemFS
 	node *Node
 	stop func()
+	// operator acts for the node where it is not nil.
+	operator Operator
 
 	mu     sync.Mutex
 	stages *Stages
@@ -83,7 +85,7 @@ func (w *testNetwork) add(n byte) *testNode {
 
 func (w *testNetwork) start(n *testNode) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	node, err := New(n.cfg, "jialing/test", log, Options{Genesis: w.genesis, Key: n.key, FS: n.fs, Headless: true, Watch: func(s *Stages) {
+	node, err := New(n.cfg, "jialing/test", log, Options{Genesis: w.genesis, Key: n.key, FS: n.fs, Operator: n.operator, Headless: true, Watch: func(s *Stages) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.stages = s

@@ -24,6 +24,8 @@ type Options struct {
 	Network func() (Network, error)
 	// Now is the clock of proposals and of what the node tells its peers; time.Now when nil.
 	Now func() time.Time
+	// Operator acts for a node of a chain of stake, see StakeConfig; nil: nobody does. It is the caller's to open, as the node knows nothing of accounts.
+	Operator Operator
 	// Headless opens no port.
 	Headless bool
 	// Watch is given the stages of each run when they begin to work, and nil before the ledger closes: what looks inside has let go of them when that

@@ -31,19 +31,21 @@ type pipeline struct {
 	// fence keeps a validator that may have forgotten what it signed from signing.
 	fence *order.Fence
 	// docket keeps what convicts validators.
-	docket  *docket
-	pool    *pool.Pool
-	engine  order.Engine
-	order   *order.Driver
-	execute *execute.Executor
-	attest  *attest.Attester
-	store   *store.Store
-	serve   *eth.API
-	sets    *govern.Tracker
-	stages  *stageMetrics
-	kinds   *kindCounter
-	story   *story
-	log     *slog.Logger
+	docket *docket
+	// operator is nil on a chain without stake.
+	operator *operator
+	pool     *pool.Pool
+	engine   order.Engine
+	order    *order.Driver
+	execute  *execute.Executor
+	attest   *attest.Attester
+	store    *store.Store
+	serve    *eth.API
+	sets     *govern.Tracker
+	stages   *stageMetrics
+	kinds    *kindCounter
+	story    *story
+	log      *slog.Logger
 
 	// network is nil on a chain of one node, and then so are gossip and catchup.
 	network Network
@@ -85,6 +87,7 @@ func (p *pipeline) Run(ctx context.Context) error {
 	g.Go(func() error { return p.followFinality(ctx) })
 	g.Go(func() error { return p.announcePending(ctx) })
 	g.Go(func() error { return p.docket.Run(ctx) })
+	g.Go(func() error { return p.operator.Run(ctx) })
 	if p.network != nil {
 		g.Go(func() error { return named("network", p.network.Run(ctx)) })
 		g.Go(func() error { return named("gossip", p.gossip.Run(ctx)) })

@@ -23,7 +23,7 @@ func (n serveNode) Details() eth.NodeDetails {
 	}
 	d.Names, d.Unsigned, d.Evidence = n.names(), n.p.attest.Missing(), n.evidence(engine.Evidence)
 	d.Contradictions, d.Abstains = n.p.docket.All(), engine.Abstains
-	d.Teaching = n.teaching.status()
+	d.Teaching, d.Stake = n.teaching.status(), n.p.operator.Status()
 	if n.p.rekey != nil {
 		d.Encryption = n.p.rekey.status()
 	}

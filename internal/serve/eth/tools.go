@@ -45,6 +45,8 @@ type NodeDetails struct {
 	Started, Now time.Time
 	// Certificate is nil on a chain that lets everybody in.
 	Certificate *CertificateStatus
+	// Stake is nil where stake does not rule, or the node's key is not registered.
+	Stake *StakeStatus
 	// Teaching is nil on a node that gives no lessons.
 	Teaching *TeachingStatus
 	// Encryption is nil where the ledger is in plain text.
@@ -148,6 +150,8 @@ type nodeStatusJSON struct {
 	Certificate *identityJSON `json:"certificate,omitempty"`
 	// Encryption is there where the ledger is encrypted.
 	Encryption *EncryptionStatus `json:"encryption,omitempty"`
+	// Stake is there on a chain of stake where the node's key is registered.
+	Stake *StakeStatus `json:"stake,omitempty"`
 	// Teaching is there on nodes that give lessons.
 	Teaching *TeachingStatus `json:"teaching,omitempty"`
 	// Access is who may call, AuditHead the newest record of the audit log: its end is missing where the files know less.
@@ -195,7 +199,7 @@ func (s *jlService) NodeStatus() (*nodeStatusJSON, error) {
 	}
 	out.Conflicts, out.Evidence, out.Unsigned = notNull(d.Conflicts), notNull(d.Evidence), notNull(d.Unsigned)
 	out.Certificate, out.Encryption = certificateView(d.Certificate), d.Encryption
-	out.Teaching = d.Teaching
+	out.Teaching, out.Stake = d.Teaching, d.Stake
 	if d.Abstains != "" {
 		out.Abstains = &d.Abstains
 	}
