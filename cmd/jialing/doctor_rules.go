@@ -14,7 +14,7 @@ import (
 
 // rules are all that the doctor knows. Each looks at the facts alone and finds one kind of fault; none depends on another.
 var rules = []func(*facts) []finding{
-	ruleHalted, ruleNotRunning, ruleNotAnswering, ruleWrongNode, ruleOneKey, ruleOtherGenesis, ruleDiverged, ruleContradiction, ruleAbstains, ruleIgnored, ruleNoQuorum, ruleAway, ruleNoPeers,
+	ruleHalted, ruleNotRunning, ruleNotAnswering, ruleWrongNode, ruleOneKey, ruleOtherGenesis, ruleDiverged, ruleContradiction, ruleAbstains, ruleAttendance, ruleTombstoned, ruleIgnored, ruleNoQuorum, ruleAway, ruleNoPeers,
 	ruleUnreachable, ruleBanned, ruleClock, ruleDisk, rulePool, ruleStuck, ruleExecution, ruleAttestation, ruleNoLeader, ruleLeaderChanges,
 	ruleSlowLeader, ruleBehind, ruleProblem, ruleVersions, ruleGap, ruleFees,
 	ruleNobodyMines, ruleKey, ruleCertificate, ruleExpiry, ruleAuthorities, ruleRescue, ruleAudit, rulePortCertificate,

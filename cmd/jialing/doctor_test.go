@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/stretchr/testify/require"
 
 	"github.com/jialing-chain/jialing/client"
@@ -316,6 +317,28 @@ func TestDoctor(t *testing.T) {
 				s.both(2, func(a *answer) { why := "its data folder is a copy"; a.status.Abstains = &why })
 			},
 			want: []string{"warning abstains"}, cause: "node3 signs nothing", evidence: "its data folder is a copy", remedy: "20 seconds after its start",
+		},
+		"a seat shows itself nowhere": {
+			harm: func(s *sick) {
+				s.both(1, func(a *answer) { a.status.Stake = &stakeStatus{Validator: 2, Epoch: 4, BlocksLeft: 17, Seat: true} })
+				s.both(2, func(a *answer) { a.status.Stake = &stakeStatus{Validator: 3, Seat: true, Attended: true} })
+			},
+			want: []string{"warning attendance"}, cause: "node2 has a seat and has not shown", evidence: "epoch 4 ends in 17 blocks", remedy: "jialing stake attend",
+		},
+		"an operator's account is empty": {
+			harm: func(s *sick) {
+				s.both(1, func(a *answer) {
+					a.status.Stake = &stakeStatus{Validator: 2, Seat: true, Operator: &common.Address{1}, Problem: "attend: account 0x01 must hold 5 wei"}
+				})
+				s.both(2, func(a *answer) { a.status.Stake = &stakeStatus{Validator: 3, Seat: true, Operator: &common.Address{1}} })
+			},
+			want: []string{"warning attendance"}, cause: "node2 has a seat and cannot show", evidence: "must hold 5 wei", remedy: "0x0100",
+		},
+		"a validator was slashed": {
+			harm: func(s *sick) {
+				s.both(1, func(a *answer) { a.status.Stake = &stakeStatus{Validator: 2, Tombstoned: true} })
+			},
+			want: []string{"warning slashed"}, cause: "node2 was slashed", evidence: "validator 2 is tombstoned", remedy: "new key",
 		},
 		"a peer's blocks are ignored": {
 			harm: func(s *sick) {

@@ -62,6 +62,8 @@ type nodeStatus struct {
 	Conflicts []string `json:"conflicts"`
 	// Evidence is of validators that contradicted themselves.
 	Evidence []string `json:"evidence"`
+	// Stake is nil where stake does not rule, or the node's key is not registered.
+	Stake *stakeStatus `json:"stake,omitempty"`
 	// Abstains says why a validator signs nothing for now; nil when it does.
 	Abstains *string `json:"abstains"`
 	// Unsigned are the validators whose signature the next block to be certified still lacks.
