@@ -1,7 +1,9 @@
 package pow
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/order"
@@ -11,7 +13,7 @@ import (
 // crash takes of it is no harm to the chain: a block that is not delivered is nobody's promise, and peers have it too.
 type journal struct {
 	journal order.Journal
-	// entries counts those of now; restored are the blocks of the former life, oldest first.
+	// entries counts those of now; restored are the blocks of the former life, parents first.
 	entries  int
 	restored []*chain.Decision
 }
@@ -32,6 +34,8 @@ func openJournal(j order.Journal) (*journal, error) {
 		}
 		out.restored = append(out.restored, d)
 	}
+	// A block's transactions may have come before its parent's, and then it stands before it here: a header without its parent could not be taken up.
+	slices.SortStableFunc(out.restored, func(a, b *chain.Decision) int { return cmp.Compare(a.Height, b.Height) })
 	return out, nil
 }
 
