@@ -88,6 +88,7 @@ func networkFaults(t *testing.T, suite, consensus string, args ...string) {
 	}
 	if consensus != "raft" {
 		wipe()
+		nw.sign(nw.all()...) // until it does, no other may be missing
 	}
 	two := []int{nw.leader(), (nw.leader() + 1 + rnd.IntN(3)) % 4}
 	if two[0] == two[1] { // the leader has changed in between

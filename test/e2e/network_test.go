@@ -206,6 +206,8 @@ type nodeStatus struct {
 		Queued  int `json:"queued"`
 	} `json:"pool"`
 	Problem *string `json:"problem"`
+	// Abstains says why a validator signs nothing.
+	Abstains *string `json:"abstains"`
 	// Work is nil where blocks are not found by work.
 	Work *struct {
 		Tip     uint64 `json:"tip"`
