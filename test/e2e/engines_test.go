@@ -139,3 +139,39 @@ func (nw *network) onEngine(t *testing.T, engine chain.EngineKind, away ...int) 
 		return nil
 	})
 }
+
+// TestStakeTakesOverALiveNetwork: the validators of a bft network register their stakes, by the commands that their operators have, change to pos under load and
+// back.
+func TestStakeTakesOverALiveNetwork(t *testing.T) {
+	seed := drawSeed(t)
+	nw := createNetwork(t, 4, "--engines", "bft,pos", "--fees", "zero", "--min-self-stake", "100ether", "--epoch-blocks", "128")
+	nw.start(nw.all()...)
+	b := openBank(t, nw)
+	stop := b.run(seed)
+	defer stop()
+	b.progress("payments on bft", 20)
+	_, stderr, err := jialing(t, "engine", "propose", "pos", "--from", "dev:0", "--rpc", nw.processes()[0].HTTP)
+	require.Error(t, err)
+	require.Contains(t, stderr, "fewer than four validators have staked enough")
+	for i, p := range nw.processes() {
+		_, stderr, err := jialing(t, "stake", "register", fmt.Sprintf("node%d", i+1), "--node", nw.dirs[i], "--stake", "150ether", "--endpoint", nw.endpoint(i),
+			"--from", fmt.Sprintf("dev:%d", i), "--rpc", p.HTTP)
+		require.NoError(t, err, stderr)
+	}
+	for _, engine := range []chain.EngineKind{chain.PoS, chain.BFT} {
+		for i := range chain.BFT.Quorum(4) {
+			_, stderr, err := jialing(t, "engine", "propose", string(engine), "--from", fmt.Sprintf("dev:%d", i), "--rpc", nw.processes()[i].HTTP)
+			require.NoError(t, err, stderr)
+		}
+		nw.onEngine(t, engine)
+		b.progress("payments on "+string(engine), 150)
+		leader := nw.leader()
+		nw.kill(leader)
+		b.progress("payments without its leader", 20)
+		nw.start(leader)
+		nw.caughtUp(leader)
+	}
+	stop()
+	b.audit()
+	nw.stop()
+}
