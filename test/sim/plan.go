@@ -47,6 +47,8 @@ type plan struct {
 	faults []faultKind
 	// votes is how many changes of the validator set are voted on.
 	votes int
+	// engines is how many changes of the engine are voted on.
+	engines int
 }
 
 // newPlan draws the plan of a seed.
@@ -131,7 +133,7 @@ func (p *plan) ofStake() *plan {
 	return p
 }
 
-// planOf is the plan with that name: a seed's number, the same behind a suite ("gm-17"), an engine ("raft-17", "pos-17", "pow-17") or both ("gm-raft-17"), or one that is
+// planOf is the plan with that name: a seed's number, the same behind a suite ("gm-17"), an engine ("raft-17", "pos-17", "pow-17"), changes of it ("change-17") or both ("gm-raft-17"), or one that is
 // written out here.
 func planOf(name string) (*plan, error) {
 	if name == "31-validators" {
@@ -145,7 +147,7 @@ func planOf(name string) (*plan, error) {
 	}
 	p := newPlan(seed)
 	for _, word := range words[:len(words)-1] {
-		if of := map[string]func(*plan) *plan{string(chain.Raft): (*plan).ofRaft, string(chain.PoS): (*plan).ofStake, string(chain.PoW): (*plan).ofWork}[word]; of != nil {
+		if of := map[string]func(*plan) *plan{string(chain.Raft): (*plan).ofRaft, string(chain.PoS): (*plan).ofStake, string(chain.PoW): (*plan).ofWork, "change": (*plan).ofChange}[word]; of != nil {
 			p = of(p)
 			continue
 		}

@@ -103,7 +103,7 @@ func newAccount(seed uint64, name string) *account {
 func (l *workload) run(ctx context.Context) {
 	const ask = 3 * time.Second
 	next := time.Now()
-	votes, stakers := newBallots(l, l.w.plan.votes), newStakers(l)
+	votes, stakers, engines := newBallots(l, l.w.plan.votes), newStakers(l), newEngineVotes(l)
 	for {
 		if !time.Now().Before(next) {
 			l.mu.Lock()
@@ -115,6 +115,7 @@ func (l *workload) run(ctx context.Context) {
 		l.ask(ctx)
 		votes.advance(ctx)
 		stakers.advance(ctx)
+		engines.advance(ctx)
 		wake := min(time.Until(next), ask)
 		select {
 		case <-ctx.Done():

@@ -160,6 +160,9 @@ func (w *world) makeGenesis() *chain.Genesis {
 	if w.plan.stake {
 		w.ofStake(g)
 	}
+	if w.plan.engines > 0 {
+		w.ofChange(g)
+	}
 	g.Alloc[govern.Address] = govern.Account(g)
 	return g
 }
