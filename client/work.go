@@ -24,8 +24,8 @@ type TrustedWork struct {
 	Depth          int    `json:"depth"`
 	Bits           uint32 `json:"bits"`
 	HalfLifeMillis int    `json:"halfLifeMillis"`
-	// LeastWork is how many hashes must speak for a block, in the headers from the one that names it on. From a genesis it is what Depth blocks of its first
-	// difficulty take, which is little on a chain whose difficulty has risen: set it to what forging is to cost. See docs/work.md.
+	// LeastWork is how many hashes must speak for a block, in the headers from the one that names it on. From a genesis it is the least that its rules can ask of Depth
+	// blocks, so that every proof of the chain passes, and a forger's too who pays that little: set it to what forging is to cost. See docs/work.md.
 	LeastWork *hexutil.Big `json:"leastWork"`
 	// Checkpoints are headers that the chain goes through, by ascending height: headers of those heights must be these.
 	Checkpoints []TrustedCheckpoint `json:"checkpoints,omitempty"`
@@ -109,11 +109,11 @@ func (w *TrustedWork) validate() error {
 // trusted is what a genesis says of work, with the least that a proof must show.
 func (g *genesisWork) trusted() (*TrustedWork, error) {
 	w := &TrustedWork{BlockMillis: g.BlockMillis, Depth: g.Depth, Bits: g.Bits, HalfLifeMillis: g.HalfLifeMillis}
-	target, err := expandBits(g.Bits)
+	rule, err := newDifficulty(w)
 	if err != nil {
 		return nil, fmt.Errorf("consensus.work: %w", err)
 	}
-	w.LeastWork = (*hexutil.Big)(new(big.Int).Mul(big.NewInt(int64(g.Depth)), workOf(target)))
+	w.LeastWork = (*hexutil.Big)(new(big.Int).Mul(big.NewInt(int64(g.Depth)), workOf(rule.easiest)))
 	for _, c := range g.Checkpoints {
 		w.Checkpoints = append(w.Checkpoints, TrustedCheckpoint{hexutil.Uint64(c.Height), c.Hash})
 	}

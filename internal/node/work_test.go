@@ -275,6 +275,18 @@ func TestDeepForkHalts(t *testing.T) {
 	w.cfgs[1] = stays
 	b = w.start(1)
 	w.waitFor(h.Fork.Final+1, b)
+	// For it the other one sends what its rules forbid, which costs standing.
+	require.Eventually(t, func() bool {
+		for _, p := range ask[[]struct {
+			Score       int
+			BannedUntil *int64
+		}](t, b, "jl_peers") {
+			if p.Score < 0 || p.BannedUntil != nil {
+				return true
+			}
+		}
+		return false
+	}, patience, 5*time.Millisecond)
 	require.NotEqual(t, ask[map[string]any](t, a, "eth_getBlockByNumber", "0x1", false)["hash"], ask[map[string]any](t, b, "eth_getBlockByNumber", "0x1", false)["hash"])
 	b.stop()
 	require.NoError(t, <-b.ended)
