@@ -68,6 +68,7 @@ func TestEnginesChangeAtRunTime(t *testing.T) {
 	b.progress("payments with all there", 50)
 	stop()
 	b.audit()
+	nw.proves(t, b.last())
 	nw.stop()
 }
 

@@ -72,7 +72,7 @@ func (b *bank) last() (last acknowledged) {
 	return last
 }
 
-// proves fetches the proof of a payment that seats of a later epoch have certified, and verifies it offline from the genesis on.
+// proves fetches the proof of a payment that others than the founders have certified, and verifies it offline from the genesis on.
 func (nw *network) proves(t *testing.T, a acknowledged) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "proof.json")
@@ -81,7 +81,7 @@ func (nw *network) proves(t *testing.T, a acknowledged) {
 	out, stderr, err := jialing(t, "proof", "verify", file, "--genesis", filepath.Join(nw.dir, "genesis.json"))
 	require.NoError(t, err, stderr)
 	require.Contains(t, out, "holds")
-	t.Logf("block %d, certified by seats of the third set, is proven offline from the genesis", a.BlockNumber)
+	t.Logf("block %d is proven offline from the genesis", a.BlockNumber)
 }
 
 // throughBoundary kills a node shortly before the next change of seats that an election has settled, brings it back behind it and waits until all nodes
