@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 build: ## one binary: bin/jialing
 	$(GO) build -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/jialing
 
-demo: build ## four validators in ./demo-data, contracts, 1,000 transfers, one killed and back, a notarised file; serves until Ctrl-C. SUITE=gm: 国密; CONSENSUS=raft; DEMO=--solo: one node
+demo: build ## four nodes in ./demo-data, contracts, 1,000 transfers, faults under load (keys on a terminal), a notarised file, engines compared; serves until Ctrl-C. SUITE=gm: 国密; CONSENSUS=solo|raft|bft|pos|pow|all; DEMO=--once or DEMO='--script "2s kill 1; 5s restart"'
 	$(BIN) demo --dir demo-data --fresh --suite $(or $(SUITE),intl) --consensus $(or $(CONSENSUS),bft) $(DEMO)
 
 test: ## everything that CI runs but the linters
