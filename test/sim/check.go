@@ -21,6 +21,8 @@ import (
 // checker holds what honest members have said against each other, for all of a world's time.
 type checker struct {
 	w *world
+	// convicts reads along with those who may lie, on a chain of stake.
+	convicts *convictions
 
 	// mu guards what nodes' goroutines reach through the network's taps.
 	mu sync.Mutex
@@ -59,7 +61,7 @@ type progress struct {
 }
 
 func newChecker(w *world) *checker {
-	return &checker{w: w, attested: make([]map[uint64]crypto.Hash, len(w.members)),
+	return &checker{w: w, convicts: newConvictions(w), attested: make([]map[uint64]crypto.Hash, len(w.members)),
 		committed: make([]map[[2]uint64]crypto.Hash, len(w.members)), headers: make(map[uint64]said), decisions: make(map[uint64]said),
 		seen: make([]progress, len(w.members)), lastSeen: make([][]byte, len(w.members))}
 }
@@ -82,6 +84,9 @@ func (c *checker) sent(from, _ int, protocol string, msg []byte) {
 		if claim, ok := bft.ClaimIn(msg); ok {
 			c.commits(m, &claim)
 		}
+	}
+	if protocol == attestProtocol && c.w.plan.stake && m.untrusted.Load() {
+		c.convicts.heard(m, msg)
 	}
 	if protocol != attestProtocol || m.untrusted.Load() || bytes.Equal(msg, c.lastSeen[from]) {
 		return

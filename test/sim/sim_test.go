@@ -25,7 +25,7 @@ var (
 )
 
 // fixedSeeds run with every test: enough that all kinds of faults and vices occur.
-var fixedSeeds = []string{"31-validators", "1", "2", "3", "4", "5", "6", "gm-1", "gm-2", "raft-1", "raft-2", "raft-3", "gm-raft-1", "gm-raft-2", "pos-1", "pos-2", "pos-3", "gm-pos-4", "pow-1", "pow-2", "pow-3", "gm-pow-4", "change-1", "change-2", "gm-change-3"}
+var fixedSeeds = []string{"31-validators", "1", "2", "3", "4", "5", "6", "gm-1", "gm-2", "raft-1", "raft-2", "raft-3", "gm-raft-1", "gm-raft-2", "pos-1", "pos-2", "pos-3", "pos-16", "gm-pos-4", "pow-1", "pow-2", "pow-3", "gm-pow-4", "change-1", "change-2", "gm-change-3"}
 
 // TestSimulation runs whole networks. In a child process it is one seed in a bubble; without flags it runs the fixed seeds and those that have ever
 // failed, with -seed one, with -seeds new ones.

@@ -163,9 +163,9 @@ func (s *stakers) attend(ctx context.Context) {
 	}
 }
 
-// report tells the contract of whom any honest node has caught; that must never be anybody honest.
+// report tells the contract of whom any honest node or who reads along has caught; that must never be anybody honest.
 func (s *stakers) report(ctx context.Context) {
-	var found []*chain.Contradiction
+	found := s.l.w.check.convicts.all()
 	for _, m := range s.l.w.members {
 		if !m.untrusted.Load() {
 			m.now.Load().read(func(st *node.Stages) { found = append(found, st.Contradictions()...) })

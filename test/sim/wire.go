@@ -42,13 +42,19 @@ type attestation struct {
 	header    crypto.Hash
 }
 
-func decodeAttestations(msg []byte) []attestation {
+// decodeSigned is what a message of attestations holds.
+func decodeSigned(msg []byte) []wireSigned {
 	var m wireAttest
 	if rlp.DecodeBytes(msg, &m) != nil {
 		return nil
 	}
-	out := make([]attestation, len(m.Signed))
-	for i, s := range m.Signed {
+	return m.Signed
+}
+
+func decodeAttestations(msg []byte) []attestation {
+	signed := decodeSigned(msg)
+	out := make([]attestation, len(signed))
+	for i, s := range signed {
 		out[i] = attestation{s.Attestation.Validator, s.Height, s.Header}
 	}
 	return out
