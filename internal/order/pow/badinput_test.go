@@ -37,11 +37,11 @@ func visit(t *testing.T, power float64, test func(t *testing.T, v *visited)) {
 		v := &visited{world: w, sim: w.nodes[0]}
 		v.forge = pow.NewForge(v.config())
 		v.solver.SetPower(power)
-		w.tap[stranger] = func(_ order.PeerID, msg []byte) {
+		w.listen(stranger, func(_ order.PeerID, msg []byte) {
 			v.heard.Lock()
 			defer v.heard.Unlock()
 			v.said = append(v.said, msg)
-		}
+		})
 		v.sim.start()
 		time.Sleep(time.Minute)
 		test(t, v)

@@ -124,7 +124,7 @@ func TestLowWorkFlood(t *testing.T) {
 			at[hashOf(flood[i+1])] = i + 1
 		}
 		asked := 0
-		w.tap[stranger] = func(_ order.PeerID, msg []byte) {
+		w.listen(stranger, func(_ order.PeerID, msg []byte) {
 			if !pow.IsAsk(msg) {
 				return // its blocks are not to be had
 			}
@@ -138,7 +138,7 @@ func TestLowWorkFlood(t *testing.T) {
 			}
 			page := pow.HeadersFrame(flood[from:min(from+pow.MaxPage, len(flood))]...)
 			time.AfterFunc(time.Millisecond, func() { late.engine.Handle(stranger, page) })
-		}
+		})
 		w.split([]int{0}, []int{1})
 		late.start()
 		for range 10 {
