@@ -132,14 +132,14 @@ func compact(target *big.Int) uint32 {
 	return uint32(size)<<24 | uint32(mantissa)
 }
 
-// expand is the target of canonical bits.
+// expand is the target of canonical bits, as chain.CompactTarget has it.
 func expand(bits uint32) (*uint256.Int, bool) {
-	target, ok := chain.CompactTarget(bits)
-	if !ok {
+	exponent, mantissa := uint(bits>>24), uint64(bits&0xffffff)
+	if mantissa < 0x8000 || mantissa > 0x7fffff || exponent < 3 || exponent > 32 {
 		return nil, false
 	}
-	t, _ := uint256.FromBig(target)
-	return t, true
+	target := uint256.NewInt(mantissa)
+	return target.Lsh(target, 8*(exponent-3)), true
 }
 
 // worth is how many hashes a header of that target takes on average: 2^256/(target+1).

@@ -117,3 +117,16 @@ func TestWorth(t *testing.T) {
 		require.Equal(t, want.String(), worth(target).Dec())
 	})
 }
+
+// TestExpand holds targets against those of the genesis' package.
+func TestExpand(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		bits := rapid.OneOf(rapid.Uint32(), rapid.Uint32Range(0x02000000, 0x22ffffff)).Draw(t, "bits")
+		want, ok := chain.CompactTarget(bits)
+		got, can := expand(bits)
+		require.Equal(t, ok, can, "%#08x", bits)
+		if ok {
+			require.Equal(t, want.String(), got.Dec(), "%#08x", bits)
+		}
+	})
+}
