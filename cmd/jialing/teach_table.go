@@ -59,6 +59,12 @@ func compareText(w io.Writer, runs []lessonRun) {
 			fmt.Fprintf(w, "%s\t%s\tnothing was done to it\n", engineOnce(r, 0), finality)
 		}
 	}
+	for i := range runs {
+		if r := &runs[i]; r.Parameters != "" {
+			fmt.Fprintf(w, "\n%s has %s", engineOnce(r, 0), r.Parameters)
+		}
+	}
+	fmt.Fprintln(w)
 }
 
 // engineOnce names a run's engine in the first of its lines.

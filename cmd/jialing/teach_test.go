@@ -272,7 +272,7 @@ func TestCompareText(t *testing.T) {
 	b.Reset()
 	figures := &lessonFigures{Transfers: 100, Blocks: 20, PerSecond: 99.6, LatencyP50: 12.2, LatencyP99: 30.7, MessagesPerTx: 8.014, BytesPerTx: 1112.4, CPUMicrosPerTx: 3280}
 	compareText(&b, []lessonRun{
-		{Engine: chain.Solo, Suite: "intl", Nodes: 1, Finality: "one node's word", Burst: figures},
+		{Engine: chain.Solo, Suite: "intl", Nodes: 1, Finality: "one node's word", Burst: figures, Parameters: "blocks of its own"},
 		{Engine: chain.BFT, Suite: "gm", Nodes: 4, Finality: "2f+1 signatures", Burst: figures, Steady: figures, Totals: lessonTotals{Sent: 9, Lost: 1, Forks: 2, BlocksLost: 3}, Faults: []lessonFault{
 			{Action: faultKill, Nodes: []string{"node1"}, Led: true, Pause: 973.4, LeaderBefore: "node1", LeaderAfter: "node2"},
 			{Action: faultRestart, Nodes: []string{"node1"}, Pause: 10, LeaderBefore: "node2", LeaderAfter: "node2", CatchUp: 1.04, Behind: 45},
