@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/big"
 	"sync"
@@ -80,8 +81,9 @@ func (c *checker) forget(m *member) { c.seen[m.index] = progress{} }
 // sent sees every message that leaves a host.
 func (c *checker) sent(from, _ int, protocol string, msg []byte) {
 	m := c.w.members[from]
-	if protocol == orderProtocol && c.w.genesis.Consensus.BFT != nil && !m.untrusted.Load() {
-		if claim, ok := bft.ClaimIn(msg); ok {
+	if protocol == orderProtocol && c.hasCommits() && !m.untrusted.Load() {
+		_, n := binary.Uvarint(msg) // the engine's term comes first
+		if claim, ok := bft.ClaimIn(msg[max(n, 0):]); ok {
 			c.commits(m, &claim)
 		}
 	}
@@ -98,6 +100,12 @@ func (c *checker) sent(from, _ int, protocol string, msg []byte) {
 			c.attests(m, a.height, a.header)
 		}
 	}
+}
+
+// hasCommits tells whether bft alone orders, so that what looks like its commits is that.
+func (c *checker) hasCommits() bool {
+	engine := c.w.genesis.Consensus.Engine
+	return c.w.plan.engines == 0 && (engine == chain.BFT || engine == chain.PoS)
 }
 
 // attests notes a signature that an honest member gave away.
@@ -297,6 +305,15 @@ func (c *checker) final() (txs int) {
 			reference = m
 			break
 		}
+	}
+	c.mu.Lock()
+	seen := 0
+	for _, by := range c.committed {
+		seen += len(by)
+	}
+	c.mu.Unlock()
+	if seen == 0 && c.hasCommits() {
+		c.w.fail("the checks have seen no commit in all of this world's time")
 	}
 	reference.now.Load().read(func(s *node.Stages) {
 		included := make(map[common.Hash]inclusion)
