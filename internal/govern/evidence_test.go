@@ -27,7 +27,6 @@ import (
 type judge struct {
 	*world
 	abi  abi.ABI
-	code []byte
 	addr common.Address
 }
 
