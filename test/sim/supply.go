@@ -48,7 +48,7 @@ func (c *checker) supply(m *member, st *store.Store, included map[common.Hash]in
 			c.w.fail("member %d: its stake: %v", m.index, err)
 		case staker != nil && staker.Tombstoned && !m.untrusted.Load():
 			c.w.fail("member %d is honest and was slashed", m.index)
-		case staker != nil && staker.Tombstoned:
+		case staker != nil && staker.Tombstoned && !c.w.isTwin(m):
 			c.w.count("liars slashed")
 		}
 	}
