@@ -76,8 +76,8 @@ func (l *ledger) send(data types.TxData) *types.Receipt {
 	height := uint64(len(l.headers))
 	out, err := l.exec.Execute(context.Background(), execute.Input{
 		Parent: l.head(), State: l.state, Txs: chain.Txs{tx}, BlockHash: l.hash,
-		Decision:   &chain.Decision{Height: height, TimeMillis: l.genesis.TimeMillis + 1000*height, Proposer: 1, Txs: chain.Txs{tx}.Hashes()},
-		Rule:       l.genesis.Rule(), Next: l.genesis.Rule(),
+		Decision: &chain.Decision{Height: height, TimeMillis: l.genesis.TimeMillis + 1000*height, Proposer: 1, Txs: chain.Txs{tx}.Hashes()},
+		Rule:     l.genesis.Rule(), Next: l.genesis.Rule(),
 	}, l.state)
 	require.NoError(l.t, err)
 	require.Empty(l.t, out.Excluded)
