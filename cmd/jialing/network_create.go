@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/common/math"
 	"github.com/spf13/cobra"
 
 	"github.com/jialing-chain/jialing/client"
@@ -107,6 +106,8 @@ type founder struct {
 	address common.Address
 	// account is nil where --accounts brought the address.
 	account client.KeyAccount
+	// acting is the account with which the node acts by itself where stake rules; nil elsewhere.
+	acting client.KeyAccount
 }
 
 func (c *cli) createNetwork(f *networkFlags) error {
@@ -212,6 +213,11 @@ func (f *networkFlags) founders(plan []plannedNode) ([]founder, error) {
 		if v.key, err = suite.GenerateKey(rand.Reader); err != nil {
 			return nil, fmt.Errorf("make the key of %s: %w", v.name, err)
 		}
+		if f.ofStake() && f.stake.attend {
+			if err := v.act(kind); err != nil {
+				return nil, err
+			}
+		}
 		switch {
 		case f.accounts != nil:
 			if v.address, err = parseAddress(f.accounts[i]); err != nil {
@@ -248,19 +254,16 @@ func (f *networkFlags) networkGenesis(founders []founder) (*chain.Genesis, []*cl
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.validatorBalance != "" {
-		wei, err := parseAmount(f.validatorBalance, "ether")
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, v := range founders {
-			a := g.Alloc[v.address]
-			sum := new(big.Int).Set(wei)
-			if a.Balance != nil {
-				sum.Add(sum, (*big.Int)(a.Balance))
+	for _, v := range founders {
+		if f.validatorBalance != "" {
+			if err := endow(g, v.address, f.validatorBalance); err != nil {
+				return nil, nil, err
 			}
-			a.Balance = (*math.HexOrDecimal256)(sum)
-			g.Alloc[v.address] = a
+		}
+		if v.acting != nil && g.Fees.Mode != chain.FeesZero {
+			if err := endow(g, v.acting.Address(), actingBalance); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	if err := errors.Join(g.Validate(), govern.Check(g)); err != nil {
@@ -301,6 +304,11 @@ func (c *cli) fillNetwork(dir string, f *networkFlags, g *chain.Genesis, founder
 		}
 		if f.teaching {
 			teach(&cfg)
+		}
+		if v.acting != nil {
+			if err := v.saveActing(&cfg); err != nil {
+				return fmt.Errorf("make the acting account of %s: %w", v.name, err)
+			}
 		}
 		if err := node.InitConfig(cfg, g, v.key); err != nil {
 			return fmt.Errorf("make %s: %w", v.name, err)
