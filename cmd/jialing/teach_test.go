@@ -124,7 +124,7 @@ func TestClassView(t *testing.T) {
 		Events: []classEvent{{time.Second, "* kill node3"}, {90 * time.Second, "node2 leads (view 3)"}}}
 	var b strings.Builder
 	v.text(&b)
-	golden := filepath.Join("testdata", "lesson_view.txt")
+	golden := filepath.Join("testdata", "lesson_view.golden")
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		require.NoError(t, os.WriteFile(golden, []byte(b.String()), 0o644))
 	}
@@ -282,7 +282,7 @@ func TestCompareText(t *testing.T) {
 				Banned: []string{"node3"}, ClockAhead: 7200, Ended: []string{"node4: it halted"}},
 		}},
 	})
-	golden := filepath.Join("testdata", "lesson_table.txt")
+	golden := filepath.Join("testdata", "lesson_table.golden")
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		require.NoError(t, os.WriteFile(golden, []byte(b.String()), 0o644))
 	}

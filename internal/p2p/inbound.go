@@ -57,11 +57,11 @@ func (c *conn) take(ctx context.Context, stream network.MuxedStream) {
 	_ = stream.SetReadDeadline(time.Now().Add(nameTime))
 	name, err := readFrame(r, maxStreamName)
 	if err != nil {
-		_ = stream.ResetWithError(codeUnknown)
 		if isTimeout(err) {
 			c.net.Report(c.peer, Nuisance, "stream that does not say what it is for")
 		}
 		c.fault(err, Misbehaviour, "name of a stream")
+		_ = stream.ResetWithError(codeUnknown) // last: who sees its stream end has been judged for it
 		return
 	}
 	_ = stream.SetReadDeadline(time.Time{})
@@ -70,7 +70,6 @@ func (c *conn) take(ctx context.Context, stream network.MuxedStream) {
 	} else if m := c.net.byRequest[string(name)]; m != nil {
 		c.answer(ctx, m, stream, r)
 	} else {
-		_ = stream.ResetWithError(codeUnknown)
 		offence := Nuisance // of a later version, perhaps
 		c.mu.Lock()
 		if !c.unknown.take(1) {
@@ -78,6 +77,7 @@ func (c *conn) take(ctx context.Context, stream network.MuxedStream) {
 		}
 		c.mu.Unlock()
 		c.net.Report(c.peer, offence, fmt.Sprintf("stream for %q, which is not spoken here", printable(name)))
+		_ = stream.ResetWithError(codeUnknown)
 	}
 }
 
@@ -94,8 +94,8 @@ func (c *conn) receive(ctx context.Context, p *spoken, stream network.MuxedStrea
 	for {
 		msg, err := readFrame(r, p.protocol.MaxMessage)
 		if err != nil {
-			_ = stream.ResetWithError(codeTooLong)
 			c.fault(err, Misbehaviour, "protocol "+p.protocol.Name)
+			_ = stream.ResetWithError(codeTooLong)
 			return
 		}
 		if ctx.Err() != nil {
