@@ -104,11 +104,8 @@ func (m *Mark) Settle() (err error) {
 	return nil
 }
 
-// same tells whether both name one file. The time of birth alone decides where there is one: it stays when a disk moves to another machine, where numbers
-// may not.
+// same tells whether both name one file. The time of birth is told in ticks of some milliseconds, in which a copy may be made, and a number is given again when
+// its file is gone: it takes both. A disk that moved to where numbers are others is taken for a copy, and settled as one.
 func (b markBody) same(other markBody) bool {
-	if b.Born != 0 && other.Born != 0 {
-		return b.Born == other.Born
-	}
-	return b.Inode == other.Inode
+	return b.Inode == other.Inode && (b.Born == 0 || other.Born == 0 || b.Born == other.Born)
 }
