@@ -24,7 +24,7 @@ const epochBlocks = 2 * chain.ActivationDelay
 // after it. Nobody else is restarted, the load never stops, and no acknowledged payment is lost.
 func TestStakeElectsSeats(t *testing.T) {
 	seed := drawSeed(t)
-	nw := createNetwork(t, 4, "--consensus", "pos", "--epoch-blocks", fmt.Sprint(epochBlocks), "--seats", "4", "--min-self-stake", "10ether", "--fees", "zero",
+	nw := createNetwork(t, 4, "--consensus", "pos", "--attend=false", "--epoch-blocks", fmt.Sprint(epochBlocks), "--seats", "4", "--min-self-stake", "10ether", "--fees", "zero",
 		"--heartbeat-millis", "0")
 	nw.start(nw.all()...)
 	b := openBank(t, nw)

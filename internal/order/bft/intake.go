@@ -261,21 +261,16 @@ func (s *session) judge(h heldBack) verdict {
 	return drop // what the keeper asks the peers for by frames of its own
 }
 
-// stragglerFor is how long after a decision votes for it are only late: less than repeatAfter, so who lacks something asks again when it is over.
-const stragglerFor = repeatAfter / 2
-
 // judgeVote passes what the library can use now. It takes the next two heights; it ends a view in which the leader speaks of another, so votes of
-// views that are left are kept from it, unless it takes over a proposal of one. It answers who votes for the last decision with its own votes, to help; of the
-// votes for a decision there are always some that nobody has waited for, and those are not answered.
+// views that are left are kept from it, unless it takes over a proposal of one.
 func (s *session) judgeVote(h heldBack, view, seq uint64) verdict {
 	s.mu.Lock()
 	now, changing, next := s.view, s.changing, s.givenAt+1
 	left := view < s.promised.view && !changing
-	over := seq+1 < next || (seq+1 == next && time.Since(s.givenSince) < stragglerFor)
 	s.mu.Unlock()
 	waited := time.Since(h.at) >= holdFor
 	switch {
-	case view < now && !changing, left, over, seq > max(next, s.intake.held.frontier.Load())+window:
+	case view < now && !changing, left, seq > max(next, s.intake.held.frontier.Load())+window:
 		return drop
 	case seq > next+1: // what comes before is on its way, or is fetched
 		return hold

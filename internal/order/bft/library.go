@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hyperledger-labs/SmartBFT/pkg/types"
 	"github.com/hyperledger-labs/SmartBFT/smartbftprotos"
@@ -280,7 +279,7 @@ func (s *session) Deliver(p types.Proposal, sigs []types.Signature) types.Reconf
 	}
 	d := types.Decision{Proposal: p, Signatures: sigs}
 	s.mu.Lock()
-	s.given, s.givenAt, s.givenSince = d, md.LatestSequence, time.Now()
+	s.given, s.givenAt = d, md.LatestSequence
 	s.mu.Unlock()
 	select {
 	case s.decided <- d:

@@ -56,10 +56,9 @@ type session struct {
 	// mu guards what follows.
 	mu   sync.Mutex
 	last *chain.Decision // the last durable decision
-	// given is the library's last decision: durable, or on its way to be. givenSince is when it came; zero when it came before the session.
+	// given is the library's last decision: durable, or on its way to be.
 	given      types.Decision
 	givenAt    uint64
-	givenSince time.Time
 	durable    chan struct{} // closed and replaced when last changes
 	view       uint64
 	leader     chain.ValidatorID
