@@ -30,7 +30,7 @@ type Network interface {
 	Connected() []chain.Peer
 }
 
-// Ledger is what is durable here. Safe for concurrent use.
+// Ledger is what is here: executed blocks and certificates are durable, a decision may be so a moment later only. Safe for concurrent use.
 type Ledger interface {
 	Decision(height uint64) (*chain.Decision, chain.Txs, error)
 	// Header is an executed block's.
@@ -123,7 +123,7 @@ func New(cfg Config, deps Deps) (*CatchUp, error) {
 // says so.
 func (c *CatchUp) Behind() <-chan struct{} { return c.behind }
 
-// SetHeight tells the last decided height, durable here.
+// SetHeight tells the last decided height.
 func (c *CatchUp) SetHeight(h uint64) { c.set(&c.decided, h) }
 
 // SetExecuted tells the last executed height, durable here.

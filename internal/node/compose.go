@@ -146,7 +146,7 @@ func (n *Node) newOrder(p *pipeline) error {
 		if err := n.newExchange(p); err != nil {
 			return err
 		}
-		o.Network, o.CatchUp = orderLinks{p}, p.catchup
+		o.Network, o.CatchUp, o.Final = orderLinks{p}, p.catchup, orderFinality{p}
 	}
 	p.order, err = order.NewDriver(n.cfg.Order, o)
 	return err

@@ -62,6 +62,12 @@ func (k known) Bodies(hashes []common.Hash) (chain.Txs, []common.Hash) {
 	return k.p.order.Bodies(hashes)
 }
 
+// orderFinality is the attest stage as the order stage sees it, which is made before it. Safe for concurrent use.
+type orderFinality struct{ p *pipeline }
+
+func (f orderFinality) Finalized() uint64      { return f.p.attest.Finalized() }
+func (f orderFinality) Moved() <-chan struct{} { return f.p.attest.Moved() }
+
 // orderLinks is the network as the order stage sees it: validators by number, or whoever is connected where there are none. Safe for concurrent use.
 type orderLinks struct{ p *pipeline }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/ecdsa"
+	"encoding/json"
 	"log/slog"
 	"math/big"
 	"net"
@@ -21,6 +22,7 @@ import (
 	"github.com/jialing-chain/jialing/internal/crypto"
 	"github.com/jialing-chain/jialing/internal/crypto/intl"
 	"github.com/jialing-chain/jialing/internal/govern"
+	"github.com/jialing-chain/jialing/internal/serve"
 )
 
 // testNetwork is a network of whole nodes over real sockets, with ledgers in memory, whose clocks say that the chain is an hour old.
@@ -137,6 +139,30 @@ func (w *testNetwork) pay(to *testNode, nodes ...*testNode) {
 	w.waitFor(before.Number.Uint64()+1, nodes...)
 }
 
+// tells reads a node's subscription of final blocks: it has to hold every height once, in order, and not before the ledger has a certificate.
+func (w *testNetwork) tells(finals serve.Feed, from, to uint64, n *testNode) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for from <= to {
+		events, err := finals.Next(ctx)
+		require.NoError(w, err)
+		for _, e := range events {
+			head := new(types.Header)
+			require.NoError(w, json.Unmarshal(e, head))
+			require.Equal(w, from, head.Number.Uint64())
+			n.mu.Lock()
+			st := n.stages.Store
+			n.mu.Unlock()
+			require.GreaterOrEqual(w, st.Finalized(), from, "it is said to be final")
+			kept, err := st.Header(from)
+			require.NoError(w, err)
+			require.Equal(w, kept.Hash(), head.Hash())
+			from++
+		}
+	}
+}
+
 // TestNewNodeOfLongChainFetchesItsState lets a node join a chain that is long for its configuration: it must not execute the chain again.
 func TestNewNodeOfLongChainFetchesItsState(t *testing.T) {
 	w := newTestNetwork(t)
@@ -152,10 +178,14 @@ func TestNewNodeOfLongChainFetchesItsState(t *testing.T) {
 		}
 		return true
 	}, patience, 5*time.Millisecond, "all nodes run")
+	<-founders[1].node.Ready()
+	finals, err := founders[1].running().serve.Subscribe("newFinalizedHeads", nil)
+	require.NoError(t, err)
 	const long = 40
 	for i := range long {
 		w.pay(founders[i%4], founders...)
 	}
+	w.tells(finals, 1, long, founders[1])
 	follower := w.add(9)
 	follower.cfg.CatchUp.SnapshotThreshold = long / 2
 	// States are asked to be held at a height that comes soon, so the chain must move while the node joins.

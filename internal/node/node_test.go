@@ -150,7 +150,22 @@ func TestWholeSentenceAndRestart(t *testing.T) {
 	r = mined(t, c, send(t, c, key, 1, &token, 0, 200_000, data))
 	require.EqualValues(t, types.ReceiptStatusSuccessful, r.Status)
 	require.Len(t, r.Logs, 1)
+	finals := make(chan *types.Header, 16)
+	sub, err := c.Client().EthSubscribe(ctx, finals, "newFinalizedHeads")
+	require.NoError(t, err)
 	r2 := mined(t, c, send(t, c, key, 2, &to, 5, 21_000, nil))
+	for told := uint64(0); told < r2.BlockNumber.Uint64(); {
+		select {
+		case final := <-finals:
+			if told = final.Number.Uint64(); told == r2.BlockNumber.Uint64() {
+				require.Equal(t, r2.BlockHash, final.Hash())
+			}
+		case err := <-sub.Err():
+			t.Fatalf("the subscription to final blocks ended: %v", err)
+		case <-time.After(30 * time.Second):
+			t.Fatalf("no block after %d is said to be final", told)
+		}
+	}
 
 	height, err := c.BlockNumber(ctx)
 	require.NoError(t, err)

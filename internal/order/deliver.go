@@ -25,11 +25,17 @@ func (d *Driver) Deliver(ctx context.Context, dec *chain.Decision) (chain.Valida
 	return d.take(ctx, dec, txs)
 }
 
-// take makes dec, which follows the last one, durable and hands it on with its transactions. It returns the set that rules the next height where
+// take keeps dec, which follows the last one, and hands it on with its transactions. It returns the set that rules the next height where
 // that is another one.
 func (d *Driver) take(ctx context.Context, dec *chain.Decision, txs chain.Txs) (chain.ValidatorSet, error) {
 	if err := d.node.Ledger.AppendDecision(ctx, dec, txs); err != nil {
 		return nil, fmt.Errorf("order: append decision %d: %w", dec.Height, err)
+	}
+	// Where one validator decides alone no vote of others brings the same decision back, so it must outlive a crash before they can hear of it.
+	if d.node.Network != nil && d.rule.Load().Engine == chain.Solo {
+		if err := d.node.Ledger.SyncDecisions(); err != nil {
+			return nil, fmt.Errorf("order: decision %d: %w", dec.Height, err)
+		}
 	}
 	d.node.Pool.Decided(txs)
 	d.noteRoom(txs)

@@ -52,8 +52,11 @@ type Pool interface {
 
 // Ledger keeps decisions. Called by one goroutine at a time, where nothing else is said.
 type Ledger interface {
-	// AppendDecision makes d and its transactions durable; d follows the last one.
+	// AppendDecision keeps d, which follows the last one, and its transactions. It is durable at the latest when anything is that is written after it: an
+	// entry of the engine's journal, the block. So a crash may lose it, never something that rests on it.
 	AppendDecision(ctx context.Context, d *chain.Decision, txs chain.Txs) error
+	// SyncDecisions makes all of them durable that AppendDecision has kept.
+	SyncDecisions() error
 	// KeepProposal remembers the transactions of a proposal across a crash, from the engine's next entry in its journal at the latest until the next decision.
 	// Safe for concurrent use.
 	KeepProposal(txs chain.Txs) error
@@ -99,6 +102,14 @@ type CatchUp interface {
 	SetHeight(h uint64)
 }
 
+// Finality is what is known of blocks that are certified. Safe for concurrent use.
+type Finality interface {
+	// Finalized is the last one's height.
+	Finalized() uint64
+	// Moved is closed when Finalized next moves.
+	Moved() <-chan struct{}
+}
+
 // Config is what of ordering is a node's own business; what binds all nodes stands in the genesis.
 type Config struct {
 	// Pipeline is how many decisions may wait for execution: enough to keep execution busy, few enough that their memory is small and a
@@ -108,6 +119,10 @@ type Config struct {
 	VerifyWait time.Duration `toml:"verify_wait"`
 	// FetchWait is how long Deliver tries to get a decided transaction from the peers before it says so and begins again.
 	FetchWait time.Duration `toml:"fetch_wait"`
+	// Pace is how long a proposal of several validators that has room left waits for the block before it to be final; 0: not at all. Nodes whose
+	// processors are busy agree faster when they do not execute meanwhile, and fewer blocks cost them less; where it is the network that takes long, the
+	// wait is short beside that.
+	Pace time.Duration `toml:"pace"`
 }
 
 // maxPipeline keeps what is ordered and not executed well below chain.ActivationDelay: whoever has ordered a block can then know the set of the
@@ -116,7 +131,7 @@ const maxPipeline = chain.ActivationDelay / 2
 
 // DefaultConfig fits a local network.
 func DefaultConfig() Config {
-	return Config{Pipeline: 4, VerifyWait: 500 * time.Millisecond, FetchWait: 30 * time.Second}
+	return Config{Pipeline: 4, VerifyWait: 500 * time.Millisecond, FetchWait: 30 * time.Second, Pace: 25 * time.Millisecond}
 }
 
 // Validate names the first field that is out of range.
@@ -128,9 +143,14 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("order: verify_wait must be positive")
 	case c.FetchWait <= 0:
 		return fmt.Errorf("order: fetch_wait must be positive")
+	case c.Pace < 0 || c.Pace > maxPace:
+		return fmt.Errorf("order: pace must be 0 to %s", maxPace)
 	}
 	return nil
 }
+
+// maxPace keeps proposals from waiting so long that the validators would take the leader for one that leaves transactions out.
+const maxPace = 500 * time.Millisecond
 
 // maxDrift is how far a proposal's time may lie ahead of this node's clock: clocks that NTP keeps differ by far less, and a proposer that
 // runs ahead would drag the chain's time with it for ever, as it never decreases.
@@ -153,12 +173,14 @@ type Node struct {
 	Sets Sets
 	// CatchUp fetches what peers have decided; nil where there are no other nodes.
 	CatchUp CatchUp
+	// Final is what Config.Pace waits for; nil: no proposal waits.
+	Final Finality
 	// Now is the clock of proposals; time.Now when nil.
 	Now func() time.Time
 	Log *slog.Logger
 }
 
-// Work is one decision for execution, durable, with its transactions in decided order.
+// Work is one decision for execution, durable with its block at the latest, with its transactions in decided order.
 type Work struct {
 	Decision *chain.Decision
 	Txs      chain.Txs

@@ -119,6 +119,85 @@ func TestBuildWaitsForABatch(t *testing.T) {
 	})
 }
 
+// finality is set by the test.
+type finality struct {
+	mu     sync.Mutex
+	height uint64
+	bell   chan struct{}
+}
+
+func (f *finality) Finalized() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.height
+}
+
+func (f *finality) Moved() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.bell
+}
+
+func (f *finality) set(height uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.height = height
+	close(f.bell)
+	f.bell = make(chan struct{})
+}
+
+func TestBuildWaitsForFinality(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		final := &finality{bell: make(chan struct{})}
+		r := newRig(t, func(r *rig) {
+			r.node.Now, r.node.Final, r.cfg.Pace = time.Now, final, 50*time.Millisecond
+			r.node.Genesis.Validators = append(r.node.Genesis.Validators, chain.GenesisValidator{ID: 4, Address: common.Address{2}})
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx, newManual(), 0) }()
+		next := 0
+		add := func(n int) {
+			for range n {
+				next++
+				r.pool.Add(ordertest.Tx(next))
+			}
+		}
+		check := func(parent uint64, want time.Duration, why string) {
+			t.Helper()
+			start := time.Now()
+			var last *chain.Decision
+			if parent > 0 {
+				last = &chain.Decision{Height: parent}
+			}
+			_, err := r.Build(ctx, last)
+			require.NoError(t, err)
+			require.Equal(t, want, time.Since(start), why)
+		}
+		check(1, 0, "an empty pool is no reason to wait")
+		add(1)
+		check(0, 20*time.Millisecond, "nothing is before the first block")
+		add(1)
+		check(1, 50*time.Millisecond, "at most as long as it may")
+		add(1)
+		go func() {
+			time.Sleep(30 * time.Millisecond)
+			final.set(1)
+		}()
+		check(1, 30*time.Millisecond, "until the block before is final")
+		add(1)
+		check(1, 20*time.Millisecond, "and for the batch time, if that is longer")
+		go func() {
+			time.Sleep(25 * time.Millisecond)
+			add(10)
+		}()
+		add(1)
+		check(2, 25*time.Millisecond, "a full batch waits for nothing")
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
 func TestBuildEndsWithItsContext(t *testing.T) {
 	r := newRig(t, func(r *rig) { r.node.Genesis.Consensus.BatchMillis = 60_000; r.node.Now = time.Now })
 	r.pool.Add(ordertest.Tx(1))
@@ -389,6 +468,7 @@ func TestRunReturnsTheEnginesError(t *testing.T) {
 func TestConfigValidate(t *testing.T) {
 	for field, change := range map[string]func(*order.Config){
 		"pipeline": func(c *order.Config) { c.Pipeline = 33 }, "verify_wait": func(c *order.Config) { c.VerifyWait = 0 }, "fetch_wait": func(c *order.Config) { c.FetchWait = -1 },
+		"pace": func(c *order.Config) { c.Pace = time.Second },
 	} {
 		cfg := order.DefaultConfig()
 		require.NoError(t, cfg.Validate())
@@ -454,4 +534,30 @@ func TestProposedTransactionsAreHeld(t *testing.T) {
 	_, err = verified.Deliver(ctx, verified.first(a, b).Decide([]byte("proof")))
 	require.NoError(t, err)
 	require.Equal(t, hashes(a, b), (<-verified.Work()).Txs.Hashes())
+}
+
+// heard notes how much of the ledger would outlive a crash when others hear of a height.
+type heard struct {
+	order.CatchUp
+	ledger  *ordertest.Ledger
+	durable map[uint64]uint64
+}
+
+func (h heard) SetHeight(height uint64) { h.durable[height] = h.ledger.Durable() }
+
+// TestDecisionsOfOneValidatorAreDurableBeforeOthersHear: nobody's votes bring back what a validator that decides alone has forgotten, and who followed it would
+// stand on another branch. Where votes do, the decision waits for the next entry of the journal.
+func TestDecisionsOfOneValidatorAreDurableBeforeOthersHear(t *testing.T) {
+	for engine, durable := range map[chain.EngineKind]uint64{chain.Solo: 1, chain.BFT: 0, chain.Raft: 0} {
+		h := heard{durable: make(map[uint64]uint64)}
+		r := newRig(t, func(r *rig) {
+			h.ledger = r.ledger
+			r.node.Genesis.Consensus.Engine, r.node.Network, r.node.CatchUp = engine, &peers{}, h
+		})
+		tx := ordertest.Tx(1)
+		r.pool.Add(tx)
+		_, err := r.Deliver(context.Background(), r.first(tx).Decide(nil))
+		require.NoError(t, err)
+		require.Equal(t, map[uint64]uint64{1: durable}, h.durable, engine)
+	}
 }

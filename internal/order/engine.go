@@ -33,19 +33,21 @@ type Engine interface {
 
 // Host is what a node gives an engine. Deliver and Sync are called by one goroutine at a time, the others by any.
 type Host interface {
-	// Build proposes what follows parent (nil before the first decision). It waits, at most the genesis's batch time, for a batch to fill once
-	// it has its first transaction. With an empty pool it returns an empty proposal at once: whether to decide on that is the engine's choice.
+	// Build proposes what follows parent (nil before the first decision). It waits for a batch to fill once it has its first transaction, at most the
+	// genesis's batch time, and for parent's block to be final, at most Config.Pace. With an empty pool it returns an empty proposal at once: whether to
+	// decide on that is the engine's choice.
 	Build(ctx context.Context, parent *chain.Decision) (*Proposal, error)
 	// Verify checks another node's proposal and waits, bounded, for transactions that are still on their way. The error wraps ErrProposal.
 	Verify(ctx context.Context, p *Proposal) error
 	// Hold waits, bounded, for the transactions of a proposal whose place among the decisions is not known yet, and keeps them across a crash, at the latest
 	// from the engine's next entry in its journal on. The error wraps ErrProposal when they do not come.
 	Hold(ctx context.Context, p *Proposal) error
-	// Deliver makes d durable and hands it on; it waits while the pipeline is full. After an error nothing is handed on and the engine must
-	// stop, except that after ctx ended d may be durable. Delivering the same decision again is harmless. A non-nil set rules from the next height.
+	// Deliver keeps d and hands it on; what the engine journals afterwards is not durable without it. It waits while the pipeline is full. After an error nothing
+	// is handed on and the engine must stop, except that after ctx ended d may be kept. Delivering the same decision again is harmless. A non-nil set rules from
+	// the next height.
 	Deliver(ctx context.Context, d *chain.Decision) (chain.ValidatorSet, error)
 	// Sync brings the ledger to height from if the network can (0: as far as the peers are that it knows), and returns the last decision, nil
-	// before the first, with the set that rules the height after it. Decisions that it fetches are verified, durable and handed on as those of
+	// before the first, with the set that rules the height after it. Decisions that it fetches are verified, kept and handed on as those of
 	// Deliver are. It may block for long; what it cannot get is no error.
 	Sync(ctx context.Context, from uint64) (*chain.Decision, chain.ValidatorSet, error)
 	// Behind rings when peers are ahead of the ledger: an engine that does not hear the others itself calls Sync then. It holds one ring.

@@ -13,7 +13,7 @@ import (
 
 // Build implements Host. Its time is the node's clock, or the parent's where the clock stands behind it.
 func (d *Driver) Build(ctx context.Context, parent *chain.Decision) (*Proposal, error) {
-	if err := d.fill(ctx); err != nil {
+	if err := d.fill(ctx, parent); err != nil {
 		return nil, err
 	}
 	c := d.node.Genesis.Consensus
@@ -50,31 +50,73 @@ func (d *Driver) self() chain.ValidatorID {
 	return d.node.ID
 }
 
-// fill waits until the batch is full or its first transaction has waited for the batch time.
-func (d *Driver) fill(ctx context.Context) error {
+// fill waits until the batch is full. One that is not goes when its first transaction has waited for the batch time, and the block before it is final
+// or has had the time for that.
+func (d *Driver) fill(ctx context.Context, parent *chain.Decision) error {
 	c := d.node.Genesis.Consensus
-	var timer *time.Timer
+	batch, pace := wait{}, wait{}
+	defer batch.stop()
+	defer pace.stop()
 	for {
-		rung := d.rung() // before looking, or a ring in between is missed
+		rung, moved := d.rung(), d.moved() // before looking, or what happens in between is missed
 		txs, bytes, gas, since := d.node.Pool.Ready()
 		if txs == 0 || txs >= c.MaxBlockTxs || bytes >= c.MaxBlockBytes || gas >= d.node.Genesis.GasLimit {
 			return nil
 		}
-		if timer == nil {
-			left := time.Duration(c.BatchMillis)*time.Millisecond - d.node.Now().Sub(since)
-			if left <= 0 || since.IsZero() {
-				return nil
-			}
-			timer = time.NewTimer(left)
-			defer timer.Stop()
+		if since.IsZero() {
+			batch.over = true
+		}
+		batch.start(time.Duration(c.BatchMillis)*time.Millisecond - d.node.Now().Sub(since))
+		if parent == nil || moved == nil || d.node.Final.Finalized() >= parent.Height {
+			pace.over = true
+		}
+		pace.start(d.cfg.Pace)
+		if batch.over && pace.over {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("order: build: %w", ctx.Err())
-		case <-timer.C:
-			return nil
+		case <-batch.end:
+			batch.over = true
+		case <-pace.end:
+			pace.over = true
 		case <-rung:
+		case <-moved:
 		}
+	}
+}
+
+// moved is closed when the next block is final; nil where proposals do not wait for that.
+func (d *Driver) moved() <-chan struct{} {
+	if d.node.Final == nil || d.cfg.Pace == 0 || len(d.rule.Load().Set) < 2 {
+		return nil
+	}
+	return d.node.Final.Moved()
+}
+
+// wait is one that begins at most once. Its zero value has not begun.
+type wait struct {
+	timer *time.Timer
+	end   <-chan time.Time
+	over  bool
+}
+
+// start begins it, for that long; with nothing to wait for it is over.
+func (w *wait) start(long time.Duration) {
+	switch {
+	case w.over || w.timer != nil:
+	case long <= 0:
+		w.over = true
+	default:
+		w.timer = time.NewTimer(long)
+		w.end = w.timer.C
+	}
+}
+
+func (w *wait) stop() {
+	if w.timer != nil {
+		w.timer.Stop()
 	}
 }
 

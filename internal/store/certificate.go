@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/jialing-chain/jialing/internal/chain"
@@ -22,7 +23,7 @@ func (s *Store) PutCertificate(c *chain.Certificate) error {
 	if err := s.Err(); err != nil {
 		return fmt.Errorf("store certificate %d: %w", c.Height, err)
 	}
-	_, hash, err := s.header(s.db, c.Height)
+	hash, err := s.hashOf(c.Height)
 	if err != nil {
 		return fmt.Errorf("store certificate: %w", err)
 	}
@@ -43,6 +44,15 @@ func (s *Store) PutCertificate(c *chain.Certificate) error {
 	return nil
 }
 
+// hashOf is the hash of the block at height, most often the head's.
+func (s *Store) hashOf(height uint64) (common.Hash, error) {
+	if h := s.head.Load(); h != nil && h.header.Number.Uint64() == height {
+		return h.hash, nil
+	}
+	_, hash, err := s.header(s.db, height)
+	return hash, err
+}
+
 // Certificate returns the certificate of the block at height, nil when there is none. Safe for concurrent use.
 func (s *Store) Certificate(height uint64) (*chain.Certificate, error) {
 	b, err := s.get(heightKey(tableCertificates, height))
@@ -61,6 +71,9 @@ func (s *Store) Finalized() uint64 { return s.finalized.Load() }
 
 // Attestation returns this node's own attestation of the block at height, nil when it gave none. Safe for concurrent use.
 func (s *Store) Attestation(height uint64) (*chain.Attestation, error) {
+	if h := s.head.Load(); h == nil || height > h.header.Number.Uint64() {
+		return nil, nil // it lies in its block's batch; who signs the next block asks each time
+	}
 	b, err := s.get(heightKey(tableAttestations, height))
 	if err != nil || b == nil {
 		return nil, err

@@ -45,12 +45,14 @@ func (s *Store) Commit(ctx context.Context, e *chain.Executed, own *chain.Attest
 	// Before the batch is applied: whoever sees a flat value of this block must find its index entries.
 	s.epochs.Store(next)
 	s.applying.Store(height)
+	decided := s.decided.Load().height // durable with this batch: they stand before it in the log
 	if err := s.apply(b, pebble.Sync); err != nil {
 		return fmt.Errorf("commit block %d: %w", height, err)
 	}
 	if e.Change != nil {
 		s.rememberSet(e.Change)
 	}
+	s.anchor.raise(height, decided)
 	s.retire(l, e.Block.Header, e.Block.Hash)
 	return nil
 }
@@ -85,7 +87,6 @@ func (s *Store) nextLayer(e *chain.Executed) (*layer, error) {
 func (s *Store) retire(l *layer, header *chain.Header, hash common.Hash) {
 	s.forest.Durable(l.height)
 	s.head.Store(&head{header, hash})
-	s.anchor.raise(l.height, s.decided.Load().height)
 	s.stageMu.Lock()
 	s.staged = slices.Delete(s.staged, 0, 1)
 	if len(s.staged) > 0 {

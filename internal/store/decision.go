@@ -18,8 +18,10 @@ type decided struct {
 	hash   crypto.Hash
 }
 
-// AppendDecision makes the decision and the transactions that it names durable. d must follow the last decision; txs are its transactions, verified, in its
-// order. When it returns without an error, a crash does not lose it. One caller at a time.
+// AppendDecision keeps the decision and the transactions that it names. d must follow the last decision; txs are its transactions, verified, in its order. It
+// does not wait for the disk: whatever is made durable after it (its block by Commit, a vote on the next height in the EngineLog) makes it durable too, as all
+// are in one log, and nothing that rests on it leaves the node before. A crash loses it together with all that came after. Who must not lose it calls SyncDecisions.
+// One caller at a time.
 func (s *Store) AppendDecision(ctx context.Context, d *chain.Decision, txs chain.Txs) error {
 	if err := s.writable(ctx); err != nil {
 		return fmt.Errorf("append decision %d: %w", d.Height, err)
@@ -49,14 +51,24 @@ func (s *Store) AppendDecision(ctx context.Context, d *chain.Decision, txs chain
 	defer b.close()
 	writeDecision(b, d, txs, next.hash)
 	forgotten, forgottenBlocks := s.forgetKept(b), s.forgetBlocks(b, d.Height)
-	if err := s.apply(b, pebble.Sync); err != nil {
+	if err := s.apply(b, pebble.NoSync); err != nil {
 		return fmt.Errorf("append decision %d: %w", d.Height, err)
 	}
 	forgotten()
 	forgottenBlocks()
 	s.decided.Store(next)
-	s.anchor.raise(s.Head().Number.Uint64(), d.Height)
 	return nil
+}
+
+// SyncDecisions makes durable what AppendDecision has written. Safe for concurrent use.
+func (s *Store) SyncDecisions() error {
+	if err := s.Err(); err != nil {
+		return err
+	}
+	if err := s.db.LogData(nil, pebble.Sync); err != nil {
+		return s.stop(fmt.Errorf("sync decisions: %w: %w", ErrStorage, err))
+	}
+	return s.Err()
 }
 
 // writeDecision writes a decision, its transactions and the end of the chain of decisions.

@@ -5,8 +5,9 @@
 //
 // # A block's way through
 //
-// AppendDecision makes a decision and the transactions it names durable, before execution. Stage takes the block's write set, computes the state root and
-// makes the writes visible to Tip at once, in memory. Commit puts everything of the block into one batch with one sync: header, receipts, indexes, flat
+// AppendDecision writes a decision and the transactions it names, before execution, without waiting for the disk: all is in one log, so the next sync of
+// anything, a vote on the next height or the block itself, makes it durable, and nothing that rests on it leaves the node before that. Stage
+// takes the block's write set, computes the state root and makes the writes visible to Tip at once, in memory. Commit puts everything of the block into one batch with one sync: header, receipts, indexes, flat
 // state, reverse diffs, commitment records, head. A crash leaves the block before or the block after, never a mixture, and nothing is replayed but the
 // decisions behind the head. Stage and Commit each have one caller; the distance between them is the pipeline's (a few blocks), and all that lies between is
 // a list of layers in memory.

@@ -224,7 +224,7 @@ func (l *ledger) fullDiskAt(n int64, forever bool, works []*work) bool {
 // TestCrash crashes before every sync and every third other write: what was synced is there, of the rest a random part.
 func TestCrash(t *testing.T) {
 	l := newLedger(t, 6)
-	works := l.faultWork(16)
+	works := l.faultWork(24)
 	l.sealAll(works)
 	type crash struct {
 		fs                      *vfs.MemFS
@@ -280,6 +280,54 @@ func TestCrash(t *testing.T) {
 		require.Greater(t, n, 100)
 	}
 	t.Logf("%d crashes", n)
+}
+
+// TestCrashLosesADecisionWithAllThatCameAfter crashes with none of the unsynced data: a decision is there as soon as anything is that was written after it, and
+// before that its loss is no damage.
+func TestCrashLosesADecisionWithAllThatCameAfter(t *testing.T) {
+	l := newLedger(t, 61)
+	works := l.faultWork(3)
+	l.sealAll(works)
+	mem := vfs.NewCrashableMem()
+	s := l.open(smallConfig(mem))
+	ctx := context.Background()
+	crash := func(decided, block uint64) {
+		t.Helper()
+		crashed := mem.CrashClone(vfs.CrashCloneCfg{})
+		require.NoError(t, s.Close())
+		mem = crashed
+		s = l.open(smallConfig(mem))
+		require.Equal(t, decided, s.decided.Load().height)
+		require.Equal(t, block, s.Head().Number.Uint64())
+	}
+	decide := func(i int) { require.NoError(t, s.AppendDecision(ctx, works[i].decision, works[i].txs)) }
+	commit := func(i int) {
+		require.NoError(t, s.Commit(ctx, works[i].executed, &chain.Attestation{Validator: 1, Signature: []byte{1}}))
+	}
+	stage := func(i int) {
+		_, err := s.Stage(ctx, works[i].decision.Height, works[i].executed.Writes)
+		require.NoError(t, err)
+	}
+	crash(0, 0)
+	decide(0)
+	crash(0, 0)
+	decide(0)
+	log, err := s.EngineLog()
+	require.NoError(t, err)
+	require.NoError(t, log.Append([]byte("vote on the next height"), true))
+	crash(1, 0)
+	stage(0)
+	decide(1) // while the block of the first executes
+	commit(0)
+	decide(2)
+	crash(2, 1)
+	stage(1)
+	commit(1)
+	crash(2, 2)
+	decide(2)
+	require.NoError(t, s.SyncDecisions())
+	crash(3, 2)
+	require.NoError(t, s.Close())
 }
 
 // TestDamageIsNamed flips a byte in, or cuts, each file of a closed folder in turn. Either the store refuses the folder or Check finds the damage or nothing that matters was

@@ -17,7 +17,7 @@ const maxKept = 4
 
 // kept numbers the records of tableKept: first ≤ number < next.
 type kept struct {
-	// turn is held by whoever reads or writes the numbers. A decision that waits for the disk does not hold it: votes go on meanwhile.
+	// turn is held by whoever reads or writes the numbers.
 	turn        chan struct{}
 	first, next uint64
 	// blocks are the keys of tableKeptBlocks with their heights.

@@ -61,12 +61,18 @@ func TestKeptProposalsOutliveACrash(t *testing.T) {
 	require.NoError(t, s.AppendDecision(context.Background(), works.decision, works.txs))
 	kept()
 	crash()
+	kept(proposals[2], proposals[0], proposals[1], proposals[2]) // the decision was lost, so what it is made from is not
+	require.NoError(t, s.AppendDecision(context.Background(), works.decision, works.txs))
+	log, err := s.EngineLog()
+	require.NoError(t, err)
+	require.NoError(t, log.Append([]byte("vote"), true))
+	crash()
 	kept()
 
 	require.NoError(t, s.KeepProposal(proposals[1]))
 	kept(proposals[1])
 	require.NoError(t, s.db.Set(keptKey(s.kept.next-1), []byte{9, 1}, pebble.Sync))
-	_, err := s.KeptProposals()
+	_, err = s.KeptProposals()
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.NoError(t, s.Close())
 }

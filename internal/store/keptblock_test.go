@@ -52,6 +52,8 @@ func TestKeptBlocksOutliveACrash(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, log.Append([]byte("block"), false))
 	crash()
+	log, err = s.EngineLog()
+	require.NoError(t, err)
 	kept(map[crypto.Hash]chain.Txs{a: works.txs, b: works.txs[1:], c: works.txs[2:], d: nil})
 	require.NoError(t, s.DropBlock(1, b))
 	require.NoError(t, s.DropBlock(1, b), "twice is once")
@@ -59,6 +61,7 @@ func TestKeptBlocksOutliveACrash(t *testing.T) {
 	works.decision.Proof = []byte("work")
 	require.NoError(t, s.AppendDecision(context.Background(), works.decision, works.txs))
 	kept(map[crypto.Hash]chain.Txs{c: works.txs[2:], d: nil})
+	require.NoError(t, log.Append([]byte("vote"), false))
 	crash()
 	kept(map[crypto.Hash]chain.Txs{c: works.txs[2:], d: nil})
 

@@ -54,7 +54,7 @@ func (s *session) provenBy(view uint64) []byte {
 // one that has caught up while the others change the view need not wait for them to ask again. The answer is no request, so nobody answers it.
 func (s *session) agree(with chain.ValidatorID, view uint64) {
 	now, _, _ := s.where()
-	if view > max(now, s.intake.changeView.Load()) || view == 0 || !s.out.mayAsk(uint64(with), view) {
+	if view > max(now, s.intake.changeView.Load(), s.promisedView()) || view == 0 || !s.out.mayAsk(uint64(with), view) {
 		return
 	}
 	s.host.Send(order.PeerID(with), agreeFrame(view))

@@ -12,7 +12,7 @@ import (
 )
 
 // libraryLog is the library's Logger. What it says goes to DEBUG. Some of it tells what the library tells in no other way; v1.0.1's words are known
-// here, and the tests of leader changes fail if another version chooses others.
+// here and in handover.go, and tests fail if another version chooses others.
 type libraryLog struct{ s *session }
 
 const (
@@ -37,6 +37,7 @@ func (l libraryLog) Debugf(format string, args ...any) {
 		l.s.intake.freeze(false)
 	}
 	l.write(format, args)
+	l.s.handover.hear(l.s, format)
 }
 
 // Infof implements the library's Logger.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/hyperledger-labs/SmartBFT/pkg/types"
 	"github.com/hyperledger-labs/SmartBFT/smartbftprotos"
@@ -19,20 +20,21 @@ import (
 // errOver is what callbacks answer after the end of the session.
 var errOver = errors.New("the session is over")
 
-// AssembleProposal implements the library's Assembler: the proposal whose ticket it has drawn.
+// AssembleProposal implements the library's Assembler: the proposal whose ticket it has drawn. Where there is none the session ends, and with it the
+// library's goroutine: it would refuse an empty one of its own, begin the view again and ask again, without a pause until it is stopped.
 func (s *session) AssembleProposal(metadata []byte, _ [][]byte) types.Proposal {
-	none := types.Proposal{Metadata: metadata}
 	md, err := parseMetadata(metadata)
 	if err != nil || md.LatestSequence == 0 || !s.settled(md.LatestSequence-1) {
-		return none
+		s.finish(nil)
+		runtime.Goexit()
 	}
 	s.mu.Lock()
 	p := s.stash
 	s.stash, s.proposed = nil, md.LatestSequence
 	s.mu.Unlock()
-	if p == nil || p.Height != md.LatestSequence { // its ticket should have been taken back; proposing nothing would stop the view
+	if p == nil || p.Height != md.LatestSequence { // its ticket should have been taken back
 		s.finish(nil)
-		return none
+		runtime.Goexit()
 	}
 	hash := p.Hash(s.e.cfg.Suite)
 	s.bodies.put(hash, p, p.Encode(), s.me)

@@ -77,6 +77,22 @@ func (s *session) muted() bool {
 	return s.view < s.promised.view
 }
 
+// promisedView is the newest view for which this node has told its state.
+func (s *session) promisedView() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.promised.view
+}
+
+// hurry makes the library ask for the next view while it prepares or is in one before that for which this node has told its state, maybe in an earlier
+// session: it begins in the view of what it has prepared, commits to nothing there, and would wait for each leader on the way to be silent. Others who
+// have told their states as well agree at once.
+func (s *session) hurry() {
+	if view := s.intake.changeView.Load(); view < s.promisedView() {
+		s.lib.Complain(view, true)
+	}
+}
+
 // maySign is asked last before a commit is signed, whatever the library and the rules above think of it: not while the fence is shut, and nothing that contradicts
 // what was signed before. Where it answers no the session is over, and nothing leaves it any more.
 func (s *session) maySign(h head) bool {

@@ -115,3 +115,26 @@ func TestNewViewIsChecked(t *testing.T) {
 	s.entered(1, set[1].ID)
 	require.Equal(t, drop, s.judgeViewData(from(set[3].ID), state(3, 1)), "too late")
 }
+
+// sendsHost notes what a session sends to one peer.
+type sendsHost struct {
+	*benchHost
+	sent [][]byte
+}
+
+func (h *sendsHost) Send(_ order.PeerID, msg []byte) { h.sent = append(h.sent, msg) }
+
+// TestPromiseIsAgreedTo: who has told its state for a view in an earlier session helps others up to that view, and to none beyond.
+func TestPromiseIsAgreedTo(t *testing.T) {
+	s, set, keys := testSession(t)
+	require.NotNil(t, s.Sign(viewData(t, 3, nil)))
+	h := &sendsHost{benchHost: &benchHost{id: set[0].ID, set: set, key: keys[0]}}
+	again, err := newSession(s.e, h, s.journal, nil, set, set[0].ID, viewAt{})
+	require.NoError(t, err)
+	view, _, _ := again.where()
+	require.Zero(t, view, "it begins where it was")
+	for view := range uint64(5) {
+		again.agree(set[1].ID, view)
+	}
+	require.Equal(t, [][]byte{agreeFrame(1), agreeFrame(2), agreeFrame(3)}, h.sent)
+}

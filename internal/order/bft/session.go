@@ -29,14 +29,15 @@ type session struct {
 	quorum  int
 	faulty  int
 
-	lib     *consensus.Consensus
-	bodies  *bodies
-	out     outbox
-	intake  intake
-	tickets chan struct{} // wakes the proposer
-	decided chan types.Decision
-	behind  chan struct{} // asks the keeper to catch up
-	views   chan viewReport
+	lib      *consensus.Consensus
+	bodies   *bodies
+	out      outbox
+	intake   intake
+	handover handover
+	tickets  chan struct{} // wakes the proposer
+	decided  chan types.Decision
+	behind   chan struct{} // asks the keeper to catch up
+	views    chan viewReport
 	// jump is a later view that a peer has proven.
 	jump chan viewAt
 
@@ -84,7 +85,7 @@ type session struct {
 func newSession(e *Engine, h order.Host, j *journal, last *chain.Decision, set chain.ValidatorSet, me chain.ValidatorID, at viewAt) (*session, error) {
 	s := &session{e: e, host: h, journal: j, set: set, me: me, quorum: chain.BFT.Quorum(len(set)), faulty: chain.BFT.Faulty(len(set)),
 		bodies: e.bodies, tickets: make(chan struct{}, 1), decided: make(chan types.Decision, 4), behind: make(chan struct{}, 1),
-		views: make(chan viewReport, len(set)), jump: make(chan viewAt, 1), over: make(chan struct{}), last: last, durable: make(chan struct{}), evidence: newEvidence()}
+		views: make(chan viewReport, len(set)), jump: make(chan viewAt, 1), over: make(chan struct{}), handover: newHandover(), last: last, durable: make(chan struct{}), evidence: newEvidence()}
 	e.held = newHoldings(set, e.held)
 	s.intake.init(e.held)
 	given, md, err := e.checkpoint(last)
@@ -179,9 +180,7 @@ func (s *session) run(ctx context.Context) (viewAt, error) {
 		parts.Go(s.listen)
 		parts.Go(s.propose)
 		parts.Go(s.tend)
-		if view, _, _ := s.where(); s.muted() {
-			s.lib.Complain(view, true) // nothing but the next view lets this node vote again
-		}
+		s.hurry()
 		select {
 		case <-ctx.Done():
 		case <-s.over:
@@ -263,6 +262,13 @@ func (s *session) settledAll() bool {
 	height := s.givenAt
 	s.mu.Unlock()
 	return s.settled(height)
+}
+
+// allSettled tells that what the library has decided is durable.
+func (s *session) allSettled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return heightOf(s.last) >= s.givenAt
 }
 
 // where is the view and its leader.

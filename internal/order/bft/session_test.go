@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/hyperledger-labs/SmartBFT/smartbftprotos"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/crypto"
@@ -52,6 +53,26 @@ func TestLibraryGivesUp(t *testing.T) {
 	}
 	require.False(t, tries.again(7), "a broken invariant does it every time")
 	require.True(t, tries.again(8), "it got on in between")
+}
+
+// TestNothingToPropose: a library that asks for a proposal which is not there would ask for ever.
+func TestNothingToPropose(t *testing.T) {
+	s, _, _ := testSession(t)
+	metadata, err := proto.Marshal(&smartbftprotos.ViewMetadata{LatestSequence: 1})
+	require.NoError(t, err)
+	for range 2 { // in a session that it ends, and in one that has ended
+		returned := false
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.AssembleProposal(metadata, nil)
+			returned = true
+		}()
+		<-done
+		require.False(t, returned)
+		require.True(t, s.dead())
+		require.NoError(t, s.err)
+	}
 }
 
 func TestEvidence(t *testing.T) {

@@ -63,7 +63,13 @@ func (s *session) tend() {
 		if hinted {
 			s.askCatchUp(true)
 		}
+		s.hurry()
 		watch.look(s, now)
+		if s.handover.stands(now) && s.allSettled() {
+			s.e.log.Info("the consensus library waits for what has ended, beginning again", "height", s.height()+1)
+			s.finish(nil)
+			return
+		}
 		if stand.tooLong(s, now) {
 			s.e.log.Info("no decision for long though transactions wait, beginning again", "height", s.height()+1)
 			s.finish(nil)

@@ -117,6 +117,7 @@ func (c *cluster) newNode(id chain.ValidatorID, key crypto.PrivateKey) *node {
 		require.NoError(c, err)
 	}
 	n := &node{c: c, peer: order.PeerID(id), ledger: new(Ledger), journal: new(Journal), inbox: make(chan message, 4096), ran: make(chan struct{})}
+	n.journal.Beside(n.ledger)
 	n.Node = Node{ID: id, Set: c.genesis.ValidatorSet(), Suite: c.engine.Suite, GenesisHash: c.hash, Key: key, Dir: c.TempDir(), Journal: n.journal,
 		Log: logger(id), Genesis: c.genesis, Executed: n.executedHash, Heartbeat: time.Duration(c.genesis.Consensus.HeartbeatMillis) * time.Millisecond}
 	n.Rule = func(height uint64) *chain.Rule { return c.ruleAt(height) }

@@ -190,13 +190,17 @@ func (p *Pool) Decided(txs chain.Txs) {
 	p.waiting = slices.DeleteFunc(p.waiting, func(tx *chain.Tx) bool { return p.decided[tx.Hash()] })
 }
 
-// Ledger is an order.Ledger in memory that outlives its node.
+// Ledger is an order.Ledger in memory that outlives its node. As the real one does, it makes a decision durable with the next entry of the journal that
+// stands beside it.
 type Ledger struct {
 	mu        sync.Mutex
 	decisions []*chain.Decision
 	txs       []chain.Txs
 	kept      []chain.Txs
 	blocks    map[crypto.Hash]keptBlock
+	// synced counts the durable decisions, and forgotten is what the others have made the ledger forget, which a crash brings back.
+	synced    int
+	forgotten []forgotten
 	fail      error
 	failing   failing
 	delay     time.Duration
@@ -223,7 +227,56 @@ func (l *Ledger) Delay(d time.Duration) {
 	l.delay = d
 }
 
-// Height is the last durable decision's.
+// forgotten is what one decision made the ledger forget.
+type forgotten struct {
+	kept   []chain.Txs
+	blocks map[crypto.Hash]keptBlock
+}
+
+// Sync makes all that is written durable.
+func (l *Ledger) Sync() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.synced, l.forgotten = len(l.decisions), nil
+}
+
+// SyncDecisions implements order.Ledger.
+func (l *Ledger) SyncDecisions() error {
+	l.mu.Lock()
+	err := l.fail
+	l.mu.Unlock()
+	if err == nil {
+		l.Sync()
+	}
+	return err
+}
+
+// Durable is the height of the last decision that outlives a crash, whatever else does.
+func (l *Ledger) Durable() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(l.synced)
+}
+
+// Lose drops the decisions that are not durable, but none up to keep, as a crash may, and returns the height that is left.
+func (l *Ledger) Lose(keep uint64) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for height := len(l.decisions); height > max(l.synced, int(keep)); height-- {
+		f := l.forgotten[len(l.forgotten)-1]
+		l.forgotten = l.forgotten[:len(l.forgotten)-1]
+		l.kept = append(slices.Clone(f.kept), l.kept...)
+		if l.blocks == nil {
+			l.blocks = make(map[crypto.Hash]keptBlock)
+		}
+		maps.Copy(l.blocks, f.blocks)
+		l.decisions, l.txs = l.decisions[:height-1:height-1], l.txs[:height-1:height-1]
+	}
+	l.synced, l.forgotten = len(l.decisions), nil
+	return uint64(len(l.decisions))
+}
+
+// Height is the last decision's.
 func (l *Ledger) Height() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -265,8 +318,15 @@ func (l *Ledger) AppendDecision(ctx context.Context, d *chain.Decision, txs chai
 			return errors.New("transactions are not the decision's")
 		}
 	}
+	f := forgotten{kept: l.kept, blocks: make(map[crypto.Hash]keptBlock)}
 	l.decisions, l.txs, l.kept = append(l.decisions, d), append(l.txs, txs), nil
-	maps.DeleteFunc(l.blocks, func(_ crypto.Hash, b keptBlock) bool { return b.height <= d.Height })
+	maps.DeleteFunc(l.blocks, func(hash crypto.Hash, b keptBlock) bool {
+		if b.height <= d.Height {
+			f.blocks[hash] = b
+		}
+		return b.height <= d.Height
+	})
+	l.forgotten = append(l.forgotten, f)
 	return nil
 }
 

@@ -13,7 +13,12 @@ type Journal struct {
 	fail    error
 	failing failing
 	delay   time.Duration
+	// beside is in the same log; nil: none.
+	beside *Ledger
 }
+
+// Beside puts the journal into the log of a ledger: what is appended here makes durable what was written there before. Call it before use.
+func (j *Journal) Beside(l *Ledger) { j.beside = l }
 
 // FailAfter makes appending fail with err once n more have succeeded.
 func (j *Journal) FailAfter(n int, err error) {
@@ -38,6 +43,14 @@ func (j *Journal) Fail(err error) {
 
 // Append implements order.Journal.
 func (j *Journal) Append(entry []byte, truncate bool) error {
+	err := j.append(entry, truncate)
+	if err == nil && j.beside != nil {
+		j.beside.Sync()
+	}
+	return err
+}
+
+func (j *Journal) append(entry []byte, truncate bool) error {
 	j.mu.Lock()
 	delay := j.delay
 	j.mu.Unlock()

@@ -56,12 +56,17 @@ func (n *node) ended() error {
 // errCrash is what a crashed node's disk says.
 var errCrash = errors.New("the node has crashed")
 
-// crash ends the node between two writes: what it would write from now on is lost.
+// crash ends the node between two writes: what it would write from now on is lost, and so is what was not durable. The last block that it executed may have
+// been on its way to the disk.
 func (n *node) crash() {
 	n.ledger.Fail(errCrash)
 	n.journal.Fail(errCrash)
 	n.stop()
 	_ = n.ended() // how it took that is of no interest
+	n.mu.Lock()
+	left := n.ledger.Lose(max(n.executed, 1) - 1)
+	n.executed, n.proven = min(n.executed, left), min(n.proven, left)
+	n.mu.Unlock()
 	n.crashed()
 }
 
@@ -216,7 +221,7 @@ func (w watched) Run(ctx context.Context, h order.Host) error {
 	return err
 }
 
-// consume executes: it checks that the work is durable and without gaps.
+// consume executes: it checks that the work is in the ledger and without gaps.
 func (n *node) consume(work <-chan order.Work, over <-chan struct{}) {
 	for {
 		n.mu.Lock()
@@ -248,7 +253,7 @@ func (n *node) execute(w order.Work) {
 		n.c.Errorf("node %d: height %d handed on after %d", n.ID, w.Decision.Height, n.executed)
 	}
 	if n.ledger.Height() < w.Decision.Height {
-		n.c.Errorf("node %d: height %d handed on before it was durable", n.ID, w.Decision.Height)
+		n.c.Errorf("node %d: height %d handed on before it was in the ledger", n.ID, w.Decision.Height)
 	}
 	for i, tx := range w.Txs {
 		if tx == nil || tx.Hash() != w.Decision.Txs[i] {

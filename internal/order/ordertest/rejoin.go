@@ -125,3 +125,16 @@ func testRejoinAtOnce(t *testing.T, e Engine, takeover time.Duration) {
 	}
 	c.halt()
 }
+
+// RunStream checks that an engine whose New sees to a fault of its own goes on: no pause of a stream is longer than the one given, in virtual time.
+func RunStream(t *testing.T, e Engine, longest time.Duration) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, e, nil)
+		c.start()
+		next, pause := c.stream(0, 20*time.Second)
+		t.Logf("the longest pause was %s", pause)
+		require.Less(t, pause, longest)
+		c.decided(next)
+		c.halt()
+	})
+}

@@ -59,6 +59,7 @@ func (n *node) image() image {
 func (n *node) restore(i image, state order.FenceState) {
 	n.ledger.mu.Lock()
 	n.ledger.decisions, n.ledger.txs, n.ledger.kept = i.ledger.decisions, i.ledger.txs, i.ledger.kept
+	n.ledger.synced, n.ledger.forgotten = len(i.ledger.decisions), nil
 	n.ledger.mu.Unlock()
 	n.journal.mu.Lock()
 	n.journal.entries = i.entries

@@ -86,6 +86,9 @@ func newWorld(t testing.TB, seed int64, nodes int, change func(*chain.WorkParams
 		w.nodes = append(w.nodes, &sim{w: w, id: order.PeerID(i + 1), key: key, ledger: new(ordertest.Ledger), journal: new(ordertest.Journal), threads: 1,
 			solver: powtest.New(seed*1000+int64(i), power/float64(nodes)), ran: make(chan struct{})})
 	}
+	for _, n := range w.nodes {
+		n.journal.Beside(n.ledger)
+	}
 	return w
 }
 
@@ -201,12 +204,15 @@ func (n *sim) gone() {
 	n.up = false
 }
 
-// crash ends the node between two writes.
+// crash ends the node between two writes; what was not durable is lost, and the last block that it executed may have been on its way to the disk.
 func (n *sim) crash() {
 	crashed := errors.New("crashed")
 	n.ledger.Fail(crashed)
 	n.journal.Fail(crashed)
 	_ = n.end()
+	n.mu.Lock()
+	n.executed = min(n.executed, n.ledger.Lose(max(n.executed, 1)-1))
+	n.mu.Unlock()
 	n.ledger.Fail(nil)
 	n.journal.Fail(nil)
 }
