@@ -31,11 +31,17 @@ type fakeNode struct {
 	receipts map[common.Hash]*types.Receipt
 	asked    int
 	heads    []chan *types.Header
-	onAsk    func(n *fakeNode, asked int) // called under mu at every question for a receipt
-	excluded *client.ExcludedError
-	revert   []byte
-	result   hexutil.Bytes
-	suite    string // of the chain; "": intl
+	// final is the last final height, onFinal is called under mu at every question for it. An old node does not tell of final blocks.
+	final      int64
+	finalAsked int
+	onFinal    func(n *fakeNode, asked int)
+	subscribed []string
+	old        bool
+	onAsk      func(n *fakeNode, asked int) // called under mu at every question for a receipt
+	excluded   *client.ExcludedError
+	revert     []byte
+	result     hexutil.Bytes
+	suite      string // of the chain; "": intl
 }
 
 func startFake(t *testing.T) (n *fakeNode, http, ws string) {
@@ -69,6 +75,7 @@ func (n *fakeNode) mine(status uint64) {
 		}
 		n.receipts[tx.Hash()] = r
 	}
+	n.final = 1
 	for _, ch := range n.heads {
 		ch <- n.header()
 	}
@@ -88,10 +95,21 @@ func (n *fakeNode) GetTransactionCount(_ common.Address, tag string) (hexutil.Ui
 }
 
 func (n *fakeNode) GetBlockByNumber(tag string, full bool) *types.Header {
-	if tag != "latest" {
-		return nil
+	switch tag {
+	case "latest":
+		return n.header()
+	case "finalized":
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.finalAsked++
+		if n.onFinal != nil {
+			n.onFinal(n, n.finalAsked)
+		}
+		h := n.header()
+		h.Number.SetInt64(n.final)
+		return h
 	}
-	return n.header()
+	return nil
 }
 
 func (n *fakeNode) EstimateGas(map[string]any) (hexutil.Uint64, error) {
@@ -139,26 +157,6 @@ func (n *fakeNode) GetTransactionReceipt(hash common.Hash) any {
 		return r
 	}
 	return nil
-}
-
-func (n *fakeNode) NewHeads(ctx context.Context) (*rpc.Subscription, error) {
-	notifier, ok := rpc.NotifierFromContext(ctx)
-	if !ok {
-		return nil, rpc.ErrNotificationsUnsupported
-	}
-	sub := notifier.CreateSubscription()
-	ch := make(chan *types.Header, 1)
-	n.mu.Lock()
-	n.heads = append(n.heads, ch)
-	n.mu.Unlock()
-	go func() {
-		select {
-		case h := <-ch:
-			_ = notifier.Notify(sub.ID, h)
-		case <-sub.Err():
-		}
-	}()
-	return sub, nil
 }
 
 // fakeJL is this platform's own namespace.

@@ -156,7 +156,7 @@ const methodNotFound = -32601
 // over HTTP. A receipt of status 0 is no error here; a transaction that was left out of its block is an *ExcludedError. It waits until ctx
 // ends: give it a deadline.
 func (c *Client) WaitReceipt(ctx context.Context, tx common.Hash) (*types.Receipt, error) {
-	heads, stop := c.headBell(ctx)
+	heads, stop := c.bell(ctx, "newHeads")
 	defer stop()
 	for pause := pollMin; ; pause = min(2*pause, pollMax) {
 		r, err := c.Receipt(ctx, tx)
@@ -176,22 +176,25 @@ func (c *Client) WaitReceipt(ctx context.Context, tx common.Hash) (*types.Receip
 	}
 }
 
-// headBell rings at every new block where the connection can tell of them; elsewhere the channel stays silent and polling does the work.
-func (c *Client) headBell(ctx context.Context) (<-chan *types.Header, func()) {
+// bell rings at every block that the first of these subscriptions tells of which the node has; where the connection carries none the channel stays
+// silent and polling does the work.
+func (c *Client) bell(ctx context.Context, kinds ...string) (<-chan *types.Header, func()) {
 	heads := make(chan *types.Header, 16)
 	if !c.notifies {
 		return heads, func() {}
 	}
-	sub, err := c.eth.SubscribeNewHead(ctx, heads)
-	if err != nil {
-		return heads, func() {}
+	for _, kind := range kinds {
+		if sub, err := c.rpc.EthSubscribe(ctx, heads, kind); err == nil {
+			return heads, sub.Unsubscribe
+		}
 	}
-	return heads, sub.Unsubscribe
+	return heads, func() {}
 }
 
-// WaitFinal returns when the block of that height has a certificate, which follows the block by milliseconds.
+// WaitFinal returns when the block of that height has a certificate, which follows the block by milliseconds: by subscription over WebSocket
+// and by polling over HTTP.
 func (c *Client) WaitFinal(ctx context.Context, height uint64) error {
-	heads, stop := c.headBell(ctx)
+	heads, stop := c.bell(ctx, "newFinalizedHeads", "newHeads")
 	defer stop()
 	for pause := pollMin; ; pause = min(2*pause, pollMax) {
 		final, err := c.Finalized(ctx)

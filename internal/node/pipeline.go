@@ -226,6 +226,7 @@ func (p *pipeline) followFinality(ctx context.Context) error {
 		if p.network != nil {
 			p.catchup.SetFinalized(finalized)
 		}
+		p.serve.PublishFinal()
 		select {
 		case <-moved:
 		case <-ctx.Done():

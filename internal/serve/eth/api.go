@@ -28,6 +28,8 @@ type API struct {
 
 	recent  *recent
 	pending *pendingWindow
+	// final rings when more blocks are final.
+	final   bell
 	filters *filters
 	// callGate and traceGate bound what runs at once.
 	callGate, traceGate *gate
@@ -65,6 +67,9 @@ func (a *API) Services() map[string][]any {
 // Publish makes a durable block known: subscribers hear of it and it is answered from memory. Blocks come in height order, from one
 // goroutine. It does not wait for anybody.
 func (a *API) Publish(e *chain.Executed) { a.recent.add(e) }
+
+// PublishFinal makes known that the height that Node.Finalized tells has moved. It does not wait for anybody.
+func (a *API) PublishFinal() { a.final.ring() }
 
 // PublishPending makes new executable transactions known to subscribers. It does not wait for anybody.
 func (a *API) PublishPending(txs []*chain.Tx) { a.pending.add(txs) }

@@ -50,8 +50,10 @@ type fake struct {
 	excluded  map[common.Hash]uint64
 	pool      map[common.Hash]*chain.Tx
 	finalized uint64
-	nonce     uint64
-	changes   []chain.SetChange
+	// provisional: blocks are not final by themselves.
+	provisional bool
+	nonce       uint64
+	changes     []chain.SetChange
 	// uncertified is a height whose certificate is missing although later ones are there.
 	uncertified uint64
 	// pruned is the first height whose state is kept.
@@ -161,7 +163,9 @@ func (f *fake) seal(txs chain.Txs, excluded ...chain.Exclusion) *chain.Executed 
 	}
 	e := &chain.Executed{Block: b, Decision: decision, Receipts: receipts, Excluded: excluded}
 	f.blocks = append(f.blocks, &sealedBlock{Block: b, receipts: receipts, decision: decision, excluded: excluded})
-	f.finalized = height
+	if !f.provisional {
+		f.finalized = height
+	}
 	return e
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/serve"
@@ -36,9 +37,9 @@ func (s subscription) Next(ctx context.Context) ([]json.RawMessage, error) {
 	}
 }
 
-// Subscribe implements serve.Feeds: newHeads, logs, newPendingTransactions, transactionReceipts.
+// Subscribe implements serve.Feeds: newHeads, newFinalizedHeads, logs, newPendingTransactions, transactionReceipts.
 func (a *API) Subscribe(name string, params []json.RawMessage) (serve.Feed, error) {
-	most := map[string]int{"newHeads": 0, "logs": 1, "newPendingTransactions": 1, "transactionReceipts": 1}
+	most := map[string]int{"newHeads": 0, "newFinalizedHeads": 0, "logs": 1, "newPendingTransactions": 1, "transactionReceipts": 1}
 	max, ok := most[name]
 	switch {
 	case !ok:
@@ -73,6 +74,8 @@ func (a *API) Subscribe(name string, params []json.RawMessage) (serve.Feed, erro
 		return subscription{a.newPendingFeed(full)}, nil
 	case "transactionReceipts":
 		return a.subscribeReceipts(decode)
+	case "newFinalizedHeads":
+		return subscription{a.newFinalFeed(a.cfg.MaxSubscriberLag, a.eachHeader(headerJSON))}, nil
 	}
 	return subscription{a.newBlockFeed(a.cfg.MaxSubscriberLag, a.eachHeader(headerJSON))}, nil
 }
@@ -115,7 +118,8 @@ func (a *API) subscribeReceipts(decode func(any) error) (serve.Feed, error) {
 
 // blockFeed follows blocks.
 type blockFeed struct {
-	a       *API
+	// watch returns how far there are blocks to tell of, and what is closed when that moves.
+	watch   func() (head uint64, changed <-chan struct{})
 	next    uint64
 	changed <-chan struct{}
 	// maxLag is how many blocks it may be behind; 0 is no bound.
@@ -128,11 +132,25 @@ type blockReader func(ctx context.Context, from, to uint64) (events []json.RawMe
 
 func (a *API) newBlockFeed(maxLag uint64, read blockReader) *blockFeed {
 	head, _ := a.recent.watch()
-	return &blockFeed{a: a, next: head + 1, maxLag: maxLag, read: read}
+	return &blockFeed{watch: a.recent.watch, next: head + 1, maxLag: maxLag, read: read}
+}
+
+// newFinalFeed follows final blocks. It is behind by what is final, not by what is durable: a chain without a quorum drops nobody. When it gets one, all that
+// waited is final in one go, which is at most attest.MaxBacklog blocks, fewer than maxLag is by default.
+func (a *API) newFinalFeed(maxLag uint64, read blockReader) *blockFeed {
+	final, _ := a.watchFinal()
+	return &blockFeed{watch: a.watchFinal, next: final + 1, maxLag: maxLag, read: read}
+}
+
+// watchFinal returns what the tag "finalized" means, and what is closed when that moves.
+func (a *API) watchFinal() (final uint64, changed <-chan struct{}) {
+	changed = a.final.next() // first: a move after the question is then seen
+	final, _ = a.height(rpc.FinalizedBlockNumber)
+	return final, changed
 }
 
 func (f *blockFeed) take(ctx context.Context) (events []json.RawMessage, more bool, err error) {
-	head, changed := f.a.recent.watch()
+	head, changed := f.watch()
 	f.changed = changed
 	if head < f.next {
 		return nil, false, nil
@@ -147,7 +165,7 @@ func (f *blockFeed) take(ctx context.Context) (events []json.RawMessage, more bo
 }
 
 func (f *blockFeed) wait(ctx context.Context) error {
-	if head, _ := f.a.recent.watch(); head >= f.next {
+	if head, _ := f.watch(); head >= f.next {
 		return nil
 	}
 	select {

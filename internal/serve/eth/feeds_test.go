@@ -185,6 +185,129 @@ func TestSlowSubscriberIsDropped(t *testing.T) {
 	require.EqualError(t, err, "1 transactions behind what is kept for a subscriber, see pending_window")
 }
 
+// finalize makes blocks final and says so, as the node does.
+func (n *node) finalize(height uint64) {
+	n.mu.Lock()
+	n.finalized = height
+	n.mu.Unlock()
+	n.api.PublishFinal()
+}
+
+// newProvisional is a node with blocks of which none is final.
+func newProvisional(t *testing.T, blocks int, change func(*Config, *serve.Config)) *node {
+	f := newFake(t)
+	f.provisional = true
+	n := newNode(t, f, change)
+	for range blocks {
+		n.publish(nil)
+	}
+	return n
+}
+
+// finals takes events, as many as there are heights, which have to be those of the given ones.
+func (n *node) finals(t *testing.T, feed serve.Feed, from, to uint64) {
+	t.Helper()
+	for from <= to {
+		events, err := feed.Next(t.Context())
+		require.NoError(t, err)
+		for _, e := range events {
+			require.LessOrEqual(t, from, to, "%s", e)
+			b := n.at(from)
+			require.JSONEq(t, string(headerJSON(b.Header, b.Hash)), string(e))
+			from++
+		}
+	}
+}
+
+// A subscriber of final blocks hears of each height once, in order, when it is final and not before.
+func TestFinalizedHeads(t *testing.T) {
+	for name, steps := range map[string][]uint64{
+		"one by one":              {1, 2, 3, 4, 5},
+		"several at once":         {3, 4, 40},
+		"the same again":          {2, 2, 5, 5},
+		"more than a step":        {feedStep + 1, 2*feedStep + 2},
+		"nothing before a quorum": {0, 0, 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newProvisional(t, 40, func(c *Config, _ *serve.Config) { c.RecentBlocks = 8 })
+			feed, err := n.api.Subscribe("newFinalizedHeads", nil)
+			require.NoError(t, err)
+			var had uint64
+			for _, to := range steps {
+				n.finalize(to)
+				n.finals(t, feed, had+1, to)
+				events, _, err := feed.(subscription).feed.take(t.Context())
+				require.NoError(t, err)
+				require.Empty(t, events, "no more than is final")
+				had = to
+			}
+		})
+	}
+}
+
+// A subscription begins behind what is final already, and a subscriber that waits is woken over the socket.
+func TestFinalizedHeadsOverSocket(t *testing.T) {
+	n := newProvisional(t, 10, nil)
+	n.finalize(4)
+	c := n.client(t, n.ws)
+	heads, finals := make(chan *types.Header, 100), make(chan *types.Header, 100)
+	headSub, err := c.EthSubscribe(t.Context(), heads, "newHeads")
+	require.NoError(t, err)
+	finalSub, err := c.EthSubscribe(t.Context(), finals, "newFinalizedHeads")
+	require.NoError(t, err)
+	n.publish(nil)
+	require.Equal(t, n.at(11).Hash, next(t, heads, headSub).Hash())
+	require.Empty(t, finals, "it is not final")
+	n.finalize(5)
+	require.Equal(t, n.at(5).Hash, next(t, finals, finalSub).Hash())
+	n.finalize(11)
+	for h := uint64(6); h <= 11; h++ {
+		require.Equal(t, n.at(h).Hash, next(t, finals, finalSub).Hash())
+	}
+	finalSub.Unsubscribe()
+	n.publish(nil)
+	n.finalize(12)
+	require.Equal(t, n.at(12).Hash, next(t, heads, headSub).Hash())
+	require.Empty(t, finals)
+}
+
+// Blocks that nobody certifies are nobody's lag; final ones that a subscriber does not take are.
+func TestSlowSubscriberOfFinalizedHeadsIsDropped(t *testing.T) {
+	n := newProvisional(t, 100, func(c *Config, _ *serve.Config) { c.MaxSubscriberLag = 40 })
+	feed, err := n.api.Subscribe("newFinalizedHeads", nil)
+	require.NoError(t, err)
+	final := feed.(subscription).feed
+	events, _, err := final.take(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, events)
+	woken := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, final.wait(ctx), context.Canceled, "there is nothing")
+	go func() { woken <- final.wait(t.Context()) }()
+	n.finalize(40)
+	require.NoError(t, <-woken)
+	n.finals(t, feed, 1, 40)
+	n.finalize(81)
+	_, err = feed.Next(t.Context())
+	require.EqualError(t, err, "41 blocks behind, at most 40 are kept for a subscriber")
+}
+
+func TestBell(t *testing.T) {
+	var b bell
+	b.ring() // nobody waits
+	require.Nil(t, b.waited)
+	first, same := b.next(), b.next()
+	require.Equal(t, first, same)
+	b.ring()
+	<-first
+	select {
+	case <-b.next():
+		require.Fail(t, "it has not rung again")
+	default:
+	}
+}
+
 // Blocks that left memory are read from the ledger: what a subscriber sees does not depend on its pace.
 func TestFeedReadsWhatLeftMemory(t *testing.T) {
 	f := newFake(t)
@@ -212,7 +335,7 @@ func TestFeedReadsWhatLeftMemory(t *testing.T) {
 func TestSubscribeRefuses(t *testing.T) {
 	n := newNode(t, newFake(t), func(c *Config, _ *serve.Config) { c.MaxLogTerms = 1 })
 	for name, params := range map[string][]string{
-		"nothing": nil, "newHeads": {`1`}, "logs": {`{"address":["` + testToken.Hex() + `","` + testToken.Hex() + `"]}`}, "newPendingTransactions": {`"yes"`},
+		"nothing": nil, "newHeads": {`1`}, "newFinalizedHeads": {`1`}, "logs": {`{"address":["` + testToken.Hex() + `","` + testToken.Hex() + `"]}`}, "newPendingTransactions": {`"yes"`},
 		"transactionReceipts": {`{"transactionHashes":[` + strings.Repeat(`"`+testMissing.Hex()+`",`, 200) + `"` + testMissing.Hex() + `"]}`},
 	} {
 		var raw []json.RawMessage

@@ -128,6 +128,33 @@ func (r *recent) tx(hash common.Hash) (*sealedBlock, place, bool) {
 	return r.blocks[p.height], p, true
 }
 
+// bell wakes all who wait for the next time that something happens; while nobody does, ringing it costs nothing. Safe for concurrent use.
+type bell struct {
+	mu sync.Mutex
+	// waited is nil while nobody has asked for it since the last ring.
+	waited chan struct{}
+}
+
+// next is closed at the next ring.
+func (b *bell) next() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waited == nil {
+		b.waited = make(chan struct{})
+	}
+	return b.waited
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	waited := b.waited
+	b.waited = nil
+	b.mu.Unlock()
+	if waited != nil {
+		close(waited)
+	}
+}
+
 // pendingWindow holds the newest hashes that became executable. Safe for concurrent use.
 type pendingWindow struct {
 	mu   sync.Mutex
