@@ -299,6 +299,18 @@ func namedValues(args abi.Arguments, values []any) []map[string]string {
 	return out
 }
 
+// eventValues reads all values of a log by their names.
+func eventValues(event *abi.Event, l *types.Log) (map[string]any, error) {
+	values := make(map[string]any)
+	var indexed abi.Arguments
+	for _, a := range event.Inputs {
+		if a.Indexed {
+			indexed = append(indexed, a)
+		}
+	}
+	return values, errors.Join(event.Inputs.NonIndexed().UnpackIntoMap(values, l.Data), abi.ParseTopicsIntoMap(values, indexed, l.Topics[1:]))
+}
+
 // describeLog names a log's event and values where contract knows it.
 func describeLog(l *types.Log, contract *abi.ABI) logView {
 	v := logView{Address: l.Address, Topics: l.Topics, Data: l.Data}
@@ -309,14 +321,8 @@ func describeLog(l *types.Log, contract *abi.ABI) logView {
 	if err != nil {
 		return v
 	}
-	values := make(map[string]any)
-	var indexed abi.Arguments
-	for _, a := range event.Inputs {
-		if a.Indexed {
-			indexed = append(indexed, a)
-		}
-	}
-	if err := errors.Join(event.Inputs.NonIndexed().UnpackIntoMap(values, l.Data), abi.ParseTopicsIntoMap(values, indexed, l.Topics[1:])); err != nil {
+	values, err := eventValues(event, l)
+	if err != nil {
 		return v // another contract's event of the same signature: shown raw
 	}
 	v.Event, v.Values = event.RawName, make(map[string]any, len(values))

@@ -11,36 +11,25 @@ import (
 	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/params"
 	"github.com/spf13/cobra"
 
-	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/govern"
-	"github.com/jialing-chain/jialing/internal/node"
 	"github.com/jialing-chain/jialing/internal/pki"
 )
 
-// errNoOrganisations is a chain that has no organisations contract.
-var errNoOrganisations = errors.New("this chain's genesis lists no organisations: its nodes are admitted by their keys")
-
-// organisations is the contract on the node that the flags name.
-type organisations struct {
-	c    *cli
-	conn *client.Client
+var organisationsContract = systemContract{
+	address: govern.OrganisationsAddress,
+	abi:     govern.OrganisationsABI,
+	view:    "names",
+	gas:     govern.RegisterGas,
+	absent:  errors.New("this chain's genesis lists no organisations: its nodes are admitted by their keys"),
 }
 
+// organisations is the contract on the node that the flags name.
+type organisations struct{ systemClient }
+
 func (c *cli) withOrganisations(ctx context.Context, do func(context.Context, *organisations) error) error {
-	conn, ctx, done, err := c.dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	err = do(ctx, &organisations{c, conn})
-	if errors.Is(err, client.ErrNoCode) {
-		return errNoOrganisations
-	}
-	return nameErrors(err, govern.OrganisationsABI())
+	return c.withSystem(ctx, &organisationsContract, func(ctx context.Context, s systemClient) error { return do(ctx, &organisations{s}) })
 }
 
 // chainFlags are those of commands that send to the contract.
@@ -184,19 +173,12 @@ show them.`,
 	return cmd
 }
 
+// caVote is a command whose name is the contract's method on a proposal.
 func (c *cli) caVote(method, short string) *cobra.Command {
-	var f txFlags
-	cmd := &cobra.Command{
-		Use: method + " PROPOSAL", Short: short, Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := parseUint64(args[0])
-			if err != nil {
-				return usagef("PROPOSAL: %w", err)
-			}
-			return c.withOrganisations(cmd.Context(), func(ctx context.Context, o *organisations) error { return o.send(ctx, &f, method, n) })
-		},
-	}
-	c.chainFlags(cmd, &f)
+	cmd := c.numbered(method, short, func(ctx context.Context, f *txFlags, n uint64) error {
+		return c.withOrganisations(ctx, func(ctx context.Context, o *organisations) error { return o.send(ctx, f, method, n) })
+	})
+	c.rpcFlags(cmd)
 	return cmd
 }
 
@@ -213,19 +195,9 @@ func (c *cli) printCall(method string, args ...any) error {
 	return c.print(v, func(w io.Writer) { fmt.Fprintf(w, "to\t%s\ndata\t%s\n", v.To, v.Data) })
 }
 
-func (o *organisations) call(ctx context.Context, method string, args ...any) ([]any, error) {
-	return o.conn.Call(ctx, client.Contract{Address: govern.OrganisationsAddress, ABI: *govern.OrganisationsABI()}, method, args...)
-}
-
 // checkRoots refuses certificates that would be of no use as roots on the node's chain.
 func (o *organisations) checkRoots(ctx context.Context, roots [][]byte) error {
-	var status struct {
-		Suite string `json:"suite"`
-	}
-	if err := o.conn.RPC().CallContext(ctx, &status, "jl_status"); err != nil {
-		return fmt.Errorf("ask for the chain's suite: %w", err)
-	}
-	suite, err := node.SuiteByName(status.Suite)
+	suite, err := o.suite(ctx)
 	if err != nil {
 		return err
 	}
@@ -253,45 +225,7 @@ func (o *organisations) proposeOrVote(ctx context.Context, f *txFlags, want orgP
 
 // send calls the contract in a transaction and says what came of it.
 func (o *organisations) send(ctx context.Context, f *txFlags, method string, args ...any) error {
-	if _, err := o.call(ctx, "names"); err != nil { // is there a contract at all? A transaction to nothing would succeed
-		return err
-	}
-	data, err := govern.OrganisationsABI().Pack(method, args...)
-	if err != nil {
-		return fmt.Errorf("encode arguments of %s: %w", method, err)
-	}
-	to := govern.OrganisationsAddress
-	tx := client.Tx{To: &to, Data: data}
-	if err := f.fill(&tx); err != nil {
-		return err
-	}
-	from, err := o.c.signer(f.from, f.keyFile, f.keyKind)
-	if err != nil {
-		return err
-	}
-	full, err := o.conn.Fill(ctx, from.Address(), tx)
-	if err != nil {
-		return err
-	}
-	if f.gas == 0 { // it was estimated, and another vote may come first
-		full.Gas = min(full.Gas+govern.RegisterGas, params.MaxTxGas)
-	}
-	hash, err := o.conn.Send(ctx, from, *full)
-	if err != nil {
-		return err
-	}
-	receipt, err := o.conn.WaitReceipt(ctx, hash)
-	if err != nil {
-		return fmt.Errorf("the transaction %s was sent: %w", hash, err)
-	}
-	if receipt.Status != types.ReceiptStatusSuccessful {
-		return fmt.Errorf("%s: %w", hash, client.ErrFailed)
-	}
-	out, err := orgOutcomeOf(receipt)
-	if err != nil {
-		return err
-	}
-	return o.c.print(out, func(w io.Writer) { out.text(w) })
+	return sendSystem(ctx, &o.systemClient, systemCall{flags: f, method: method, args: args}, orgOutcomeOf)
 }
 
 // orgProposal is an open one as the contract has it.
@@ -328,27 +262,23 @@ func (p *orgProposal) same(o *orgProposal) bool {
 
 // open lists the proposals on which one may vote.
 func (o *organisations) open(ctx context.Context) ([]orgProposal, error) {
-	out, err := o.call(ctx, "openProposals")
+	return openProposals(ctx, &o.systemClient, o.proposal)
+}
+
+func (o *organisations) proposal(ctx context.Context, n uint64) (*orgProposal, error) {
+	out, err := o.call(ctx, "proposalOf", n)
 	if err != nil {
 		return nil, err
 	}
-	var all []orgProposal
-	for _, n := range out[0].([]uint64) {
-		out, err := o.call(ctx, "proposalOf", n)
-		if err != nil {
-			return nil, err
-		}
-		type content struct {
-			Kind              uint8
-			Proposer, Expires uint64
-			Admin             common.Address
-			Name              string
-			Roots             [][]byte
-			Serials           []*big.Int
-			Voters            []uint64
-		}
-		p := *abi.ConvertType(out[0], new(content)).(*content)
-		all = append(all, orgProposal{n, p.Kind, p.Proposer, p.Expires, p.Admin, p.Name, p.Roots, p.Serials, p.Voters, out[1].(*big.Int).Uint64(), out[2].(*big.Int).Uint64()})
+	type content struct {
+		Kind              uint8
+		Proposer, Expires uint64
+		Admin             common.Address
+		Name              string
+		Roots             [][]byte
+		Serials           []*big.Int
+		Voters            []uint64
 	}
-	return all, nil
+	p := *abi.ConvertType(out[0], new(content)).(*content)
+	return &orgProposal{n, p.Kind, p.Proposer, p.Expires, p.Admin, p.Name, p.Roots, p.Serials, p.Voters, out[1].(*big.Int).Uint64(), out[2].(*big.Int).Uint64()}, nil
 }

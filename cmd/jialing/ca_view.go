@@ -43,24 +43,21 @@ type orgOutcome struct {
 	Done string `json:"done,omitempty"`
 }
 
-func orgOutcomeOf(r *types.Receipt) (*orgOutcome, error) {
+// orgOutcomeOf reads it from the receipt's events.
+func orgOutcomeOf(_ context.Context, r *types.Receipt) (*orgOutcome, error) {
 	out := &orgOutcome{Transaction: r.TxHash, Block: r.BlockNumber.Uint64()}
 	for _, l := range r.Logs {
 		if l.Address != govern.OrganisationsAddress || len(l.Topics) == 0 {
 			return nil, fmt.Errorf("the transaction's receipt holds an event that is not the organisations contract's")
 		}
-		event, err := govern.OrganisationsABI().EventByID(l.Topics[0])
+		event, values, err := organisationsContract.event(l)
 		if err != nil {
-			return nil, fmt.Errorf("read the transaction's events: %w", err)
-		}
-		values, err := event.Inputs.NonIndexed().Unpack(l.Data)
-		if err != nil {
-			return nil, fmt.Errorf("read event %s: %w", event.Name, err)
+			return nil, err
 		}
 		if len(l.Topics) > 1 {
 			out.Proposal = new(big.Int).SetBytes(l.Topics[1][:]).Uint64()
 		}
-		switch event.Name {
+		switch event {
 		case "Voted":
 			out.Votes, out.Needed = values[0].(*big.Int).Uint64(), values[1].(*big.Int).Uint64()
 		case "Withdrawn":

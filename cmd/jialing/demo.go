@@ -146,7 +146,7 @@ func (c *cli) demo(ctx context.Context, f *demoFlags, documentGiven bool) error 
 		document = filepath.Join(f.dir, "genesis.json")
 		c.warn("there is no %s here: notarising %s instead", f.document, document)
 	}
-	nodes := &demoNodes{cli: c, folders: folders, children: make([]*child, len(folders))}
+	nodes := &demoNodes{cli: c, folders: folders, cores: sharedCores(len(folders), f.engine.kind), children: make([]*child, len(folders))}
 	ctx, nodes.fail = context.WithCancelCause(ctx)
 	defer nodes.fail(nil)
 	err = nodes.startAll(ctx)

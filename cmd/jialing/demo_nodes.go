@@ -22,6 +22,8 @@ import (
 type demoNodes struct {
 	*cli
 	folders []demoFolder
+	// cores is each node's share of the machine, 0 for no division.
+	cores int
 	// children are by number; one that was killed on purpose stays until it is started again.
 	children []*child
 	// fail ends the demo: a node ended before its time.
@@ -107,7 +109,8 @@ func (n *demoNodes) start(ctx context.Context, i int, httpAddr string) error {
 		return fmt.Errorf("make the log of %s: %w", c.name, err)
 	}
 	defer log.Close() // the child has its own
-	c.cmd = exec.Command(exe, "start", "--dir", folder.dir, "--http.addr", httpAddr, "--log.level", "info", "--json")
+	args := append([]string{"start", "--dir", folder.dir, "--http.addr", httpAddr, "--log.level", "info", "--json"}, coresArgs(n.cores)...)
+	c.cmd = exec.Command(exe, args...)
 	c.cmd.Args[0] = os.Args[0]
 	c.cmd.Stderr = log
 	// Its own process group: Ctrl-C reaches us alone, and we stop it in order.

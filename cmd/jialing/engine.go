@@ -12,10 +12,8 @@ import (
 	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/params"
 	"github.com/spf13/cobra"
 
-	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/govern"
 )
@@ -76,19 +74,9 @@ func changeableTo() (words []string) {
 
 // engineNumbered is a command whose name is the contract's method on a proposal.
 func (c *cli) engineNumbered(method, short string) *cobra.Command {
-	var f txFlags
-	cmd := &cobra.Command{
-		Use: method + " PROPOSAL", Short: short, Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := parseUint64(args[0])
-			if err != nil {
-				return usagef("PROPOSAL: %w", err)
-			}
-			return c.withEngines(cmd.Context(), func(ctx context.Context, e *engines) error { return e.send(ctx, &f, method, n) })
-		},
-	}
-	c.voteFlags(cmd, &f)
-	return cmd
+	return c.numbered(method, short, func(ctx context.Context, f *txFlags, n uint64) error {
+		return c.withEngines(ctx, func(ctx context.Context, e *engines) error { return e.send(ctx, f, method, n) })
+	})
 }
 
 func (c *cli) engineShow() *cobra.Command {
@@ -106,42 +94,25 @@ func (c *cli) engineShow() *cobra.Command {
 	}
 }
 
-// errFixedEngine is a chain that has no engines contract.
-var errFixedEngine = errors.New("this chain's engine cannot change: its genesis does not hold the engines contract")
-
 // engineHindrances are the contract's enum Hindrance, for people.
 var engineHindrances = []string{"", "it rules already", "another change has been decided and does not rule yet", "the genesis has no parameters for it",
 	"it needs more validators (raft 3, bft and pos 4)", "fewer than four validators have staked enough to stand for election",
 	"one node alone would take over from several"}
 
-// engines is the contract on the node that the flags name.
-type engines struct {
-	c    *cli
-	conn *client.Client
+var enginesContract = systemContract{
+	address:    chain.EnginesAddress,
+	abi:        govern.EnginesABI,
+	view:       "ruling",
+	gas:        govern.EnginesGas,
+	absent:     errors.New("this chain's engine cannot change: its genesis does not hold the engines contract"),
+	hindrances: engineHindrances,
 }
+
+// engines is the contract on the node that the flags name.
+type engines struct{ systemClient }
 
 func (c *cli) withEngines(ctx context.Context, do func(context.Context, *engines) error) error {
-	conn, ctx, done, err := c.dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	err = do(ctx, &engines{c, conn})
-	if errors.Is(err, client.ErrNoCode) {
-		return errFixedEngine
-	}
-	err = nameErrors(err, govern.EnginesABI())
-	var revert *client.RevertError
-	if errors.As(err, &revert) && revert.Name == "Hindered" {
-		if n, ok := revert.Args[0].(uint8); ok && int(n) < len(engineHindrances) {
-			return fmt.Errorf("%w: %s", err, engineHindrances[n])
-		}
-	}
-	return err
-}
-
-func (e *engines) call(ctx context.Context, method string, args ...any) ([]any, error) {
-	return e.conn.Call(ctx, client.Contract{Address: chain.EnginesAddress, ABI: *govern.EnginesABI()}, method, args...)
+	return c.withSystem(ctx, &enginesContract, func(ctx context.Context, s systemClient) error { return do(ctx, &engines{s}) })
 }
 
 // engineProposal is an open one.
@@ -158,19 +129,7 @@ type engineProposal struct {
 
 // open lists the proposals on which one may vote.
 func (e *engines) open(ctx context.Context) ([]engineProposal, error) {
-	out, err := e.call(ctx, "openProposals")
-	if err != nil {
-		return nil, err
-	}
-	all := []engineProposal{}
-	for _, n := range out[0].([]uint64) {
-		p, err := e.proposal(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, *p)
-	}
-	return all, nil
+	return openProposals(ctx, &e.systemClient, e.proposal)
 }
 
 func (e *engines) proposal(ctx context.Context, n uint64) (*engineProposal, error) {
@@ -209,45 +168,7 @@ func engineHindrance(code uint8) (string, error) {
 
 // send calls the contract in a transaction and says what came of it.
 func (e *engines) send(ctx context.Context, f *txFlags, method string, args ...any) error {
-	if _, err := e.call(ctx, "ruling"); err != nil { // is there a contract at all? A transaction to nothing would succeed
-		return err
-	}
-	data, err := govern.EnginesABI().Pack(method, args...)
-	if err != nil {
-		return fmt.Errorf("encode arguments of %s: %w", method, err)
-	}
-	to := chain.EnginesAddress
-	tx := client.Tx{To: &to, Data: data}
-	if err := f.fill(&tx); err != nil {
-		return err
-	}
-	from, err := e.c.signer(f.from, f.keyFile, f.keyKind)
-	if err != nil {
-		return err
-	}
-	full, err := e.conn.Fill(ctx, from.Address(), tx)
-	if err != nil {
-		return err
-	}
-	if f.gas == 0 { // it was estimated, and another vote may come first
-		full.Gas = min(full.Gas+govern.EnginesGas, params.MaxTxGas)
-	}
-	hash, err := e.conn.Send(ctx, from, *full)
-	if err != nil {
-		return err
-	}
-	receipt, err := e.conn.WaitReceipt(ctx, hash)
-	if err != nil {
-		return fmt.Errorf("the transaction %s was sent: %w", hash, err)
-	}
-	if receipt.Status != types.ReceiptStatusSuccessful {
-		return fmt.Errorf("%s: %w", hash, client.ErrFailed)
-	}
-	out, err := e.outcome(ctx, receipt)
-	if err != nil {
-		return err
-	}
-	return e.c.print(out, func(w io.Writer) { out.text(w) })
+	return sendSystem(ctx, &e.systemClient, systemCall{flags: f, method: method, args: args}, e.outcome)
 }
 
 // engineOutcome is what a transaction to the contract did.
@@ -273,15 +194,11 @@ func (e *engines) outcome(ctx context.Context, r *types.Receipt) (*engineOutcome
 		if l.Address != chain.EnginesAddress || len(l.Topics) < 2 {
 			continue // the validators contract's
 		}
-		event, err := govern.EnginesABI().EventByID(l.Topics[0])
+		event, values, err := enginesContract.event(l)
 		if err != nil {
-			return nil, fmt.Errorf("read the transaction's events: %w", err)
+			return nil, err
 		}
-		values, err := event.Inputs.NonIndexed().Unpack(l.Data)
-		if err != nil {
-			return nil, fmt.Errorf("read event %s: %w", event.Name, err)
-		}
-		switch event.Name {
+		switch event {
 		case "Lapsed":
 			continue // other proposals, which made room
 		case "Voted":

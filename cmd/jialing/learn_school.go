@@ -236,7 +236,7 @@ func (n *liveNetwork) stakers(ctx context.Context) (out []*stakerView, err error
 	if err != nil {
 		return nil, err
 	}
-	s := &staking{conn: conn}
+	s := &staking{systemClient{conn: conn, contract: &stakingContract}}
 	ids, err := s.known(ctx)
 	if err != nil {
 		return nil, err

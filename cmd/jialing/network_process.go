@@ -113,7 +113,7 @@ type background struct {
 }
 
 // launch runs a node in the background, in a session of its own: it outlives this process and its terminal.
-func (n *nodeFolder) launch(logLevel string) (*background, error) {
+func (n *nodeFolder) launch(logLevel string, cores int) (*background, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -123,7 +123,7 @@ func (n *nodeFolder) launch(logLevel string) (*background, error) {
 		return nil, fmt.Errorf("open the log of %s: %w", n.name, err)
 	}
 	defer log.Close() // the child has its own
-	cmd := exec.Command(exe, "start", "--dir", n.dir, "--log.level", logLevel)
+	cmd := exec.Command(exe, append([]string{"start", "--dir", n.dir, "--log.level", logLevel}, coresArgs(cores)...)...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

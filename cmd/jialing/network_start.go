@@ -27,24 +27,31 @@ const (
 
 func (c *cli) networkStart() *cobra.Command {
 	var dir, level string
+	var cores int
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "start [NODE...]",
 		Short: "Run the network's nodes in the background and wait until they are ready to order blocks",
 		Long: `Run the network's nodes in the background and wait until they are ready to order blocks: they answer, enough of them have found each other, and
 they have a leader. Nodes that run already are left alone; nodes that are meant for another machine are named and left out. Each writes its log to
-NODE/log/node.log in its folder, and outlives this command. With arguments only these nodes start.`,
+NODE/log/node.log in its folder, and outlives this command. With arguments only these nodes start. The nodes of one machine divide its processors.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if wait <= 0 {
 				return usagef("--wait must be positive")
 			}
+			if err := checkCores(cores); err != nil {
+				return err
+			}
 			if _, err := newLogger(io.Discard, level, "text"); err != nil {
 				return err
 			}
-			return c.withNetwork(dir, args, func(all, some []*nodeFolder) error { return c.startNodes(cmd.Context(), dir, all, some, level, wait) })
+			return c.withNetwork(dir, args, func(all, some []*nodeFolder) error {
+				return c.startNodes(cmd.Context(), dir, all, some, launching{level, cores}, wait)
+			})
 		},
 	}
 	networkDirFlag(cmd, &dir)
+	coresFlag(cmd, &cores, "its share of this machine's, at least one; all with proof of work")
 	cmd.Flags().DurationVar(&wait, "wait", startWait, "how long to wait until the network is ready")
 	cmd.Flags().StringVar(&level, "log.level", "info", "of the nodes' logs: debug (every block), info, warn or error")
 	return cmd
@@ -72,12 +79,16 @@ nothing that was acknowledged. With arguments only these nodes stop.`,
 
 func (c *cli) networkRestart() *cobra.Command {
 	var dir, level string
+	var cores int
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use: "restart NODE...", Short: "Stop nodes of the network and start them again", Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if wait <= 0 {
 				return usagef("--wait must be positive")
+			}
+			if err := checkCores(cores); err != nil {
+				return err
 			}
 			if _, err := newLogger(io.Discard, level, "text"); err != nil {
 				return err
@@ -86,11 +97,12 @@ func (c *cli) networkRestart() *cobra.Command {
 				if err := c.stopNodes(cmd.Context(), some, stopWait, false); err != nil {
 					return err
 				}
-				return c.startNodes(cmd.Context(), dir, all, some, level, wait)
+				return c.startNodes(cmd.Context(), dir, all, some, launching{level, cores}, wait)
 			})
 		},
 	}
 	networkDirFlag(cmd, &dir)
+	coresFlag(cmd, &cores, "its share of this machine's, at least one; all with proof of work")
 	cmd.Flags().DurationVar(&wait, "wait", startWait, "how long to wait until the network is ready")
 	cmd.Flags().StringVar(&level, "log.level", "info", "of the nodes' logs: debug (every block), info, warn or error")
 	return cmd
@@ -124,8 +136,11 @@ func (c *cli) withNetwork(dir string, args []string, do func(all, some []*nodeFo
 }
 
 // startNodes runs those that do not run yet and waits until the network is ready. When it is told to stop while waiting, it stops what it started.
-func (c *cli) startNodes(ctx context.Context, dir string, all, some []*nodeFolder, level string, wait time.Duration) error {
-	started, err := c.launchAll(some, level)
+func (c *cli) startNodes(ctx context.Context, dir string, all, some []*nodeFolder, how launching, wait time.Duration) error {
+	if how.cores == 0 {
+		how.cores = sharedCores(countHere(all), some[0].genesis.Consensus.Engine)
+	}
+	started, err := c.launchAll(some, how)
 	if err == nil {
 		if len(started) == 0 {
 			c.say("nothing to start")
@@ -151,8 +166,24 @@ func (c *cli) startNodes(ctx context.Context, dir string, all, some []*nodeFolde
 // errLaunch is a node whose process could not even be started.
 var errLaunch = errors.New("a node could not be started")
 
+// launching is how nodes are started: the level of their logs, and on how many processors each computes, 0 for all.
+type launching struct {
+	level string
+	cores int
+}
+
+// countHere counts the nodes that are meant for this machine.
+func countHere(all []*nodeFolder) (n int) {
+	for _, f := range all {
+		if f.elsewhere() == "" {
+			n++
+		}
+	}
+	return n
+}
+
 // launchAll starts those that do not run and are meant for this machine.
-func (c *cli) launchAll(some []*nodeFolder, level string) ([]*background, error) {
+func (c *cli) launchAll(some []*nodeFolder, how launching) ([]*background, error) {
 	var started []*background
 	for _, n := range some {
 		if pid := n.running(); pid != 0 {
@@ -163,12 +194,12 @@ func (c *cli) launchAll(some []*nodeFolder, level string) ([]*background, error)
 			c.say("%s is meant for %s: copy its folder there and start it there", n.name, host)
 			continue
 		}
-		b, err := n.launch(level)
+		b, err := n.launch(how.level, how.cores)
 		if err != nil {
 			return started, fmt.Errorf("%w: %w", errLaunch, err)
 		}
 		started = append(started, b)
-		c.say("%s started (pid %d)", n.name, b.pid)
+		c.say("%s started (pid %d)%s", n.name, b.pid, coresWords(how.cores))
 	}
 	return started, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"strconv"
@@ -12,11 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/params"
 	"github.com/spf13/cobra"
 
-	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/govern"
 )
@@ -142,33 +138,20 @@ func (c *cli) stakeFlags(cmd *cobra.Command, f *txFlags) {
 	cmd.Flags().Lookup("from").Usage = "the account: an ADDRESS of the keystore, or dev:0 … dev:9 on a network made with --dev"
 }
 
-// errNoStake is a chain without the contract.
-var errNoStake = errors.New("this chain has no stake: its genesis has no consensus.stake")
-
-// staking is the contract on the node that the flags name.
-type staking struct {
-	c    *cli
-	conn *client.Client
-	// from is who sends, where that was asked for already.
-	from client.Account
+var stakingContract = systemContract{
+	address:  chain.StakingAddress,
+	abi:      govern.StakingABI,
+	view:     "parameters",
+	gas:      govern.StakeGas,
+	absent:   errors.New("this chain has no stake: its genesis has no consensus.stake"),
+	refusals: stakeRefusals,
 }
 
+// staking is the contract on the node that the flags name.
+type staking struct{ systemClient }
+
 func (c *cli) withStaking(ctx context.Context, do func(context.Context, *staking) error) error {
-	conn, ctx, done, err := c.dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	err = do(ctx, &staking{c: c, conn: conn})
-	if errors.Is(err, client.ErrNoCode) {
-		return errNoStake
-	}
-	err = nameErrors(err, govern.StakingABI())
-	var revert *client.RevertError
-	if errors.As(err, &revert) && stakeRefusals[revert.Name] != "" {
-		return fmt.Errorf("%w: %s", err, stakeRefusals[revert.Name])
-	}
-	return err
+	return c.withSystem(ctx, &stakingContract, func(ctx context.Context, s systemClient) error { return do(ctx, &staking{s}) })
 }
 
 // stakeRefusals are the contract's errors, for people.
@@ -196,60 +179,7 @@ var stakeRefusals = map[string]string{
 
 // send calls the contract in a transaction and says what came of it.
 func (s *staking) send(ctx context.Context, f *txFlags, value *big.Int, method string, args ...any) error {
-	if _, err := s.call(ctx, "parameters"); err != nil { // is there a contract at all? A transaction to nothing would succeed
-		return err
-	}
-	data, err := govern.StakingABI().Pack(method, args...)
-	if err != nil {
-		return fmt.Errorf("encode arguments of %s: %w", method, err)
-	}
-	to := chain.StakingAddress
-	tx := client.Tx{To: &to, Data: data}
-	if err := f.fill(&tx); err != nil {
-		return err
-	}
-	if value != nil {
-		tx.Value = value
-	}
-	from, err := s.sender(f)
-	if err != nil {
-		return err
-	}
-	full, err := s.conn.Fill(ctx, from.Address(), tx)
-	if err != nil {
-		return err
-	}
-	if f.gas == 0 { // it was estimated, and another transaction may come first
-		full.Gas = min(full.Gas+govern.StakeGas, params.MaxTxGas)
-	}
-	hash, err := s.conn.Send(ctx, from, *full)
-	if err != nil {
-		return err
-	}
-	receipt, err := s.conn.WaitReceipt(ctx, hash)
-	if err != nil {
-		return fmt.Errorf("the transaction %s was sent: %w", hash, err)
-	}
-	if receipt.Status != types.ReceiptStatusSuccessful {
-		return fmt.Errorf("%s: %w", hash, client.ErrFailed)
-	}
-	out, err := s.outcome(receipt)
-	if err != nil {
-		return err
-	}
-	return s.c.print(out, func(w io.Writer) { out.text(w) })
-}
-
-// sender opens the account that the flags name, once.
-func (s *staking) sender(f *txFlags) (from client.Account, err error) {
-	if s.from == nil {
-		s.from, err = s.c.signer(f.from, f.keyFile, f.keyKind)
-	}
-	return s.from, err
-}
-
-func (s *staking) call(ctx context.Context, method string, args ...any) ([]any, error) {
-	return s.conn.Call(ctx, client.Contract{Address: chain.StakingAddress, ABI: *govern.StakingABI()}, method, args...)
+	return sendSystem(ctx, &s.systemClient, systemCall{flags: f, value: value, method: method, args: args}, stakeOutcomeOf)
 }
 
 // parseStake reads ID and AMOUNT.
@@ -275,7 +205,7 @@ func parseCommission(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// parseStaker checks name and endpoint.
+// parseStaker checks a validator's name and endpoint.
 func parseStaker(name, endpoint string) error {
 	if name == "" || utf8.RuneCountInString(name) > 64 || !utf8.ValidString(name) {
 		return usagef("the name must have 1 to 64 characters")

@@ -40,6 +40,16 @@ func (p *proofFlags) folder(cmd *cobra.Command) {
 		"else as for accounts)")
 }
 
+// sender opens the account that sends, with the proof for it.
+func (p *proofFlags) sender(c *cli, f *txFlags) (client.Account, *nodeProof, error) {
+	from, err := c.signer(f.from, f.keyFile, f.keyKind)
+	if err != nil {
+		return nil, nil, err
+	}
+	proof, err := p.proof(c, from.Address())
+	return from, proof, err
+}
+
 // proof is what the flags say, for an account.
 func (p *proofFlags) proof(c *cli, account common.Address) (*nodeProof, error) {
 	switch {
@@ -140,11 +150,7 @@ commission, and is its blocks' COINBASE. So is the key: who leaves and comes bac
 			if err := parseStaker(args[0], endpoint); err != nil {
 				return err
 			}
-			from, err := c.signer(f.from, f.keyFile, f.keyKind)
-			if err != nil {
-				return err
-			}
-			proof, err := p.proof(c, from.Address())
+			from, proof, err := p.sender(c, &f)
 			if err != nil {
 				return err
 			}
@@ -204,11 +210,7 @@ func (c *cli) stakeKey() *cobra.Command {
 		Long: `Change one's validator's node key, from the next election on: keep the former one at work until then. It stays answerable for what it signed, and only one
 change is under way at a time.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			from, err := c.signer(f.from, f.keyFile, f.keyKind)
-			if err != nil {
-				return err
-			}
-			proof, err := p.proof(c, from.Address())
+			from, proof, err := p.sender(c, &f)
 			if err != nil {
 				return err
 			}

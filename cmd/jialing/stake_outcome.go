@@ -1,12 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math/big"
 	"strings"
 
-	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -28,8 +28,8 @@ type stakeEvent struct {
 	text   string
 }
 
-// outcome reads it from the receipt's events.
-func (s *staking) outcome(r *types.Receipt) (*stakeOutcome, error) {
+// stakeOutcomeOf reads it from the receipt's events.
+func stakeOutcomeOf(_ context.Context, r *types.Receipt) (*stakeOutcome, error) {
 	out := &stakeOutcome{Transaction: r.TxHash, Block: r.BlockNumber.Uint64(), Events: []stakeEvent{}}
 	for _, l := range r.Logs {
 		if l.Address != chain.StakingAddress || len(l.Topics) < 2 {
@@ -39,17 +39,8 @@ func (s *staking) outcome(r *types.Receipt) (*stakeOutcome, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the transaction's events: %w", err)
 		}
-		values := make(map[string]any)
-		var indexed abi.Arguments
-		for _, in := range event.Inputs {
-			if in.Indexed {
-				indexed = append(indexed, in)
-			}
-		}
-		if err := abi.ParseTopicsIntoMap(values, indexed, l.Topics[1:]); err != nil {
-			return nil, fmt.Errorf("read event %s: %w", event.Name, err)
-		}
-		if err := event.Inputs.UnpackIntoMap(values, l.Data); err != nil {
+		values, err := eventValues(event, l)
+		if err != nil {
 			return nil, fmt.Errorf("read event %s: %w", event.Name, err)
 		}
 		text := eventText(event.Name, values)

@@ -16,6 +16,7 @@ import (
 
 type startFlags struct {
 	dir, httpAddr, wsAddr, pprofAddr, logLevel, logFormat string
+	cores                                                 int
 }
 
 func (c *cli) startCommand() *cobra.Command {
@@ -35,6 +36,7 @@ nothing either. Settings are in the folder's node.toml; the flags here go before
 	cmd.Flags().StringVar(&f.pprofAddr, "pprof.addr", "", "host:port for Go's profiles of this process, for developers; keep it on loopback (default none)")
 	cmd.Flags().StringVar(&f.logLevel, "log.level", "warn", "debug (every block), info, warn or error")
 	cmd.Flags().StringVar(&f.logFormat, "log.format", "text", "text or json")
+	coresFlag(cmd, &f.cores, "all of the machine's; nodes that share one divide them, as network start does")
 	return cmd
 }
 
@@ -54,6 +56,10 @@ type startView struct {
 }
 
 func (c *cli) start(ctx context.Context, cmd *cobra.Command, f *startFlags) error {
+	if err := checkCores(f.cores); err != nil {
+		return err
+	}
+	useCores(f.cores)
 	log, err := newLogger(c.err, f.logLevel, f.logFormat)
 	if err != nil {
 		return err

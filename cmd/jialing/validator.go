@@ -4,19 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"unicode/utf8"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/params"
 	"github.com/spf13/cobra"
 
 	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/govern"
-	"github.com/jialing-chain/jialing/internal/node"
 )
 
 func (c *cli) validatorCommand() *cobra.Command {
@@ -150,48 +144,25 @@ func (c *cli) validatorVote() *cobra.Command {
 
 // validatorNumbered is a command whose name is the contract's method on a proposal.
 func (c *cli) validatorNumbered(method, short string) *cobra.Command {
-	var f txFlags
-	cmd := &cobra.Command{
-		Use: method + " PROPOSAL", Short: short, Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := parseUint64(args[0])
-			if err != nil {
-				return usagef("PROPOSAL: %w", err)
-			}
-			return c.withContract(cmd.Context(), func(ctx context.Context, v *validators) error { return v.send(ctx, &f, method, n) })
-		},
-	}
-	c.voteFlags(cmd, &f)
-	return cmd
+	return c.numbered(method, short, func(ctx context.Context, f *txFlags, n uint64) error {
+		return c.withContract(ctx, func(ctx context.Context, v *validators) error { return v.send(ctx, f, method, n) })
+	})
 }
 
-// errFixedValidators is a chain that has no validators contract.
-var errFixedValidators = errors.New(`this chain's validators cannot change: its engine is "solo"`)
+var validatorsContract = systemContract{
+	address:    govern.Address,
+	abi:        govern.ABI,
+	view:       "validators",
+	gas:        govern.ApplyGas,
+	absent:     errors.New(`this chain's validators cannot change: its engine is "solo"`),
+	hindrances: hindrances,
+}
 
 // validators is the contract on the node that the flags name.
-type validators struct {
-	c    *cli
-	conn *client.Client
-}
+type validators struct{ systemClient }
 
 func (c *cli) withContract(ctx context.Context, do func(context.Context, *validators) error) error {
-	conn, ctx, done, err := c.dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	err = do(ctx, &validators{c, conn})
-	if errors.Is(err, client.ErrNoCode) {
-		return errFixedValidators
-	}
-	err = nameErrors(err, govern.ABI())
-	var revert *client.RevertError
-	if errors.As(err, &revert) && revert.Name == "Hindered" {
-		if n, ok := revert.Args[0].(uint8); ok && int(n) < len(hindrances) {
-			return fmt.Errorf("%w: %s", err, hindrances[n])
-		}
-	}
-	return err
+	return c.withSystem(ctx, &validatorsContract, func(ctx context.Context, s systemClient) error { return do(ctx, &validators{s}) })
 }
 
 func parseEntry(publicKey, account, name, endpoint string) (*entry, error) {
@@ -203,38 +174,27 @@ func parseEntry(publicKey, account, name, endpoint string) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if name == "" || utf8.RuneCountInString(name) > 64 || !utf8.ValidString(name) {
-		return nil, usagef("the name must have 1 to 64 characters")
-	}
-	if endpoint != "" {
-		if host, port, err := net.SplitHostPort(endpoint); err != nil || host == "" || port == "" || len(endpoint) > govern.MaxEndpoint {
-			return nil, usagef("endpoint %q: write host:port", endpoint)
-		}
+	if err := parseStaker(name, endpoint); err != nil {
+		return nil, err
 	}
 	return &entry{key, address, name, endpoint}, nil
 }
 
 // checkKey refuses a key that the chain's suite does not know: a validator with such a one could never sign, and would count all the same.
 func (v *validators) checkKey(ctx context.Context, key []byte) error {
-	var status struct {
-		Suite string `json:"suite"`
-	}
-	if err := v.conn.RPC().CallContext(ctx, &status, "jl_status"); err != nil {
-		return fmt.Errorf("ask for the chain's suite: %w", err)
-	}
-	suite, err := node.SuiteByName(status.Suite)
+	suite, err := v.suite(ctx)
 	if err != nil {
 		return err
 	}
 	if _, err := suite.ParsePublicKey(key); err != nil {
-		return usagef("%s is no public key of suite %q: %w", hexutil.Encode(key), status.Suite, err)
+		return usagef("%s is no public key of suite %q: %w", hexutil.Encode(key), suite.Name(), err)
 	}
 	return nil
 }
 
 // own is the present entry of the sender.
 func (v *validators) own(ctx context.Context, f *txFlags) (*entry, error) {
-	from, err := v.c.signer(f.from, f.keyFile, f.keyKind)
+	from, err := v.sender(f)
 	if err != nil {
 		return nil, err
 	}
@@ -266,45 +226,7 @@ func (v *validators) proposeOrVote(ctx context.Context, f *txFlags, want proposa
 
 // send calls the contract in a transaction and says what came of it.
 func (v *validators) send(ctx context.Context, f *txFlags, method string, args ...any) error {
-	if _, err := v.members(ctx); err != nil { // is there a contract at all? A transaction to nothing would succeed
-		return err
-	}
-	data, err := govern.ABI().Pack(method, args...)
-	if err != nil {
-		return fmt.Errorf("encode arguments of %s: %w", method, err)
-	}
-	to := govern.Address
-	tx := client.Tx{To: &to, Data: data}
-	if err := f.fill(&tx); err != nil {
-		return err
-	}
-	from, err := v.c.signer(f.from, f.keyFile, f.keyKind)
-	if err != nil {
-		return err
-	}
-	full, err := v.conn.Fill(ctx, from.Address(), tx)
-	if err != nil {
-		return err
-	}
-	if f.gas == 0 { // it was estimated, and another vote may come first
-		full.Gas = min(full.Gas+govern.ApplyGas, params.MaxTxGas)
-	}
-	hash, err := v.conn.Send(ctx, from, *full)
-	if err != nil {
-		return err
-	}
-	receipt, err := v.conn.WaitReceipt(ctx, hash)
-	if err != nil {
-		return fmt.Errorf("the transaction %s was sent: %w", hash, err)
-	}
-	if receipt.Status != types.ReceiptStatusSuccessful {
-		return fmt.Errorf("%s: %w", hash, client.ErrFailed)
-	}
-	out, err := v.outcome(ctx, receipt)
-	if err != nil {
-		return err
-	}
-	return v.c.print(out, func(w io.Writer) { out.text(w) })
+	return sendSystem(ctx, &v.systemClient, systemCall{flags: f, method: method, args: args}, v.outcome)
 }
 
 // entry is what a proposal puts into the set.

@@ -17,7 +17,6 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/spf13/cobra"
 
-	"github.com/jialing-chain/jialing/client"
 	"github.com/jialing-chain/jialing/internal/chain"
 	"github.com/jialing-chain/jialing/internal/govern"
 )
@@ -79,10 +78,6 @@ type contractMember struct {
 	PublicKey []byte
 }
 
-func (v *validators) call(ctx context.Context, method string, args ...any) ([]any, error) {
-	return v.conn.Call(ctx, client.Contract{Address: govern.Address, ABI: *govern.ABI()}, method, args...)
-}
-
 func (v *validators) members(ctx context.Context) ([]contractMember, error) {
 	out, err := v.call(ctx, "validators")
 	if err != nil {
@@ -93,19 +88,7 @@ func (v *validators) members(ctx context.Context) ([]contractMember, error) {
 
 // open lists the proposals on which one may vote.
 func (v *validators) open(ctx context.Context) ([]proposal, error) {
-	out, err := v.call(ctx, "openProposals")
-	if err != nil {
-		return nil, err
-	}
-	var all []proposal
-	for _, n := range out[0].([]uint64) {
-		p, err := v.proposal(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, *p)
-	}
-	return all, nil
+	return openProposals(ctx, &v.systemClient, v.proposal)
 }
 
 func (v *validators) proposal(ctx context.Context, n uint64) (*proposal, error) {
@@ -179,14 +162,7 @@ func decodeEvent(l *types.Log) (name string, values []any, err error) {
 	if l.Address != govern.Address || len(l.Topics) < 2 {
 		return "", nil, fmt.Errorf("the transaction's receipt holds an event that is not the validators contract's")
 	}
-	event, err := govern.ABI().EventByID(l.Topics[0])
-	if err != nil {
-		return "", nil, fmt.Errorf("read the transaction's events: %w", err)
-	}
-	if values, err = event.Inputs.NonIndexed().Unpack(l.Data); err != nil {
-		return "", nil, fmt.Errorf("read event %s: %w", event.Name, err)
-	}
-	return event.Name, values, nil
+	return validatorsContract.event(l)
 }
 
 func (o *outcomeView) text(w io.Writer) {
