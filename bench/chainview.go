@@ -10,7 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
-// chainView is a connection for questions and new heads, apart from the ones that send.
+// chainView is a connection for questions and heads, apart from the ones that send.
 type chainView struct{ rpc *rpc.Client }
 
 func dialView(ctx context.Context, url string) (*chainView, error) {
@@ -46,6 +46,14 @@ func (v *chainView) block(ctx context.Context, height uint64) (*block, error) {
 		return nil, fmt.Errorf("read block %d: the node announced it and does not have it", height)
 	}
 	return b, nil
+}
+
+// last is the last transaction, zero when there is none.
+func (b *block) last() (hash common.Hash) {
+	if n := len(b.Transactions); n > 0 {
+		hash = b.Transactions[n-1]
+	}
+	return hash
 }
 
 // seen is a block and when its head arrived.
@@ -86,7 +94,7 @@ func stamp(ctx context.Context, heads <-chan head) <-chan arrival {
 // headTimeout is how long a chain with work may go without a block.
 const headTimeout = 30 * time.Second
 
-// subscription is a stream of new heads.
+// subscription is a stream of heads, new ones or final ones.
 type subscription struct {
 	*rpc.ClientSubscription
 	arrived <-chan arrival
@@ -95,13 +103,28 @@ type subscription struct {
 
 // subscribe returns once the node will tell of every new head.
 func (v *chainView) subscribe(ctx context.Context) (*subscription, error) {
+	return v.subscribeTo(ctx, "newHeads")
+}
+
+func (v *chainView) subscribeTo(ctx context.Context, kind string) (*subscription, error) {
 	heads := make(chan head, 1024)
-	sub, err := v.rpc.EthSubscribe(ctx, heads, "newHeads")
+	sub, err := v.rpc.EthSubscribe(ctx, heads, kind)
 	if err != nil {
-		return nil, fmt.Errorf("subscribe to new heads: %w", err)
+		return nil, fmt.Errorf("subscribe to %s: %w", kind, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	return &subscription{sub, stamp(ctx, heads), cancel}, nil
+}
+
+// newest is the height of the last head that has come, which is a or one after it.
+func (s *subscription) newest(a arrival) uint64 {
+	for {
+		select {
+		case a = <-s.arrived:
+		default:
+			return uint64(a.head.Number)
+		}
+	}
 }
 
 func (s *subscription) close() {

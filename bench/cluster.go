@@ -79,12 +79,12 @@ func nodeFolders(dir string) ([]string, error) {
 type cluster []*process
 
 // startCluster runs the nodes of all folders, each with a log of its own, and returns when all serve.
-func startCluster(ctx context.Context, binary string, dirs []string, log func(node int) string, profile bool) (cluster, error) {
+func startCluster(ctx context.Context, binary string, dirs []string, log func(node int) string, extra []string) (cluster, error) {
 	c := make(cluster, len(dirs))
 	g, gctx := errgroup.WithContext(ctx)
 	for i, dir := range dirs {
 		g.Go(func() (err error) {
-			c[i], err = startProcess(gctx, binary, dir, log(i), profile)
+			c[i], err = startProcess(gctx, binary, dir, log(i), extra)
 			return err
 		})
 	}

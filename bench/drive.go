@@ -63,22 +63,28 @@ func drive(ctx context.Context, nodes []string, l load) (*outcome, error) {
 		return nil, err
 	}
 	d := newDriver(l, start)
-	g, gctx := errgroup.WithContext(ctx)
-	var final *finality
+	var tell []string // of finality
 	if l.final {
-		final = newFinality(len(nodes), start)
-		for i, url := range nodes {
-			g.Go(func() error { return final.follow(gctx, i, url) })
-		}
+		tell = nodes
+	}
+	final, err := newFinality(ctx, tell, start)
+	if err != nil {
+		return nil, err
+	}
+	defer final.close()
+	g, gctx := errgroup.WithContext(ctx)
+	for i := range tell {
+		g.Go(func() error { return final.follow(gctx, i) })
 	}
 	g.Go(func() error {
-		if err := view.follow(gctx, heads, start, l.patience, d.seen); err != nil {
-			return err
-		}
-		if final != nil {
+		err := view.follow(gctx, heads, start, l.patience, func(b seen) (bool, error) {
+			final.seen(b.block)
+			return d.seen(b)
+		})
+		if err == nil {
 			final.endAt(d.outcome.to)
 		}
-		return nil
+		return err
 	})
 	g.Go(func() error { return d.sendAll(gctx, senders) })
 	if err := g.Wait(); err != nil {
@@ -90,7 +96,7 @@ func drive(ctx context.Context, nodes []string, l load) (*outcome, error) {
 		}
 		d.outcome.last = time.Now()
 	}
-	if final != nil {
+	if l.final {
 		d.outcome.finals = final.latencies(d)
 	}
 	return &d.outcome, nil

@@ -22,12 +22,16 @@ type fakeNode struct {
 	mu     sync.Mutex
 	blocks []block
 	heads  []chan head
+	finals []chan head
 
-	known, refuse, fail map[common.Hash]bool
+	known, refuse, fail, lost map[common.Hash]bool
 	// instead is called in place of taking a transaction into a block.
 	instead map[common.Hash]func()
-	// unfinal is how many questions for the status are answered with the block before the last one as final.
+	// unfinal is how many blocks are final only together with a later one; waiting holds those that are not yet.
 	unfinal int
+	waiting []head
+	// asked are the blocks and transactions that were asked for.
+	asked []any
 }
 
 func startFake(t *testing.T) (*fakeNode, []string) {
@@ -37,7 +41,7 @@ func startFake(t *testing.T) (*fakeNode, []string) {
 
 // startFakes is a network whose nodes agree because they are one.
 func startFakes(t *testing.T, nodes int) (*fakeNode, []*httptest.Server) {
-	n := &fakeNode{blocks: make([]block, 1), known: map[common.Hash]bool{}, refuse: map[common.Hash]bool{}, fail: map[common.Hash]bool{}, instead: map[common.Hash]func(){}}
+	n := &fakeNode{blocks: make([]block, 1), known: map[common.Hash]bool{}, refuse: map[common.Hash]bool{}, fail: map[common.Hash]bool{}, lost: map[common.Hash]bool{}, instead: map[common.Hash]func(){}}
 	server := rpc.NewServer()
 	require.NoError(t, server.RegisterName("eth", n))
 	require.NoError(t, server.RegisterName("jl", (*fakeStatus)(n)))
@@ -61,18 +65,18 @@ type fakeStatus fakeNode
 
 func (f *fakeStatus) Status() map[string]any {
 	n := (*fakeNode)(f)
-	head := n.BlockNumber()
-	final := head
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.unfinal > 0 {
-		n.unfinal--
-		final = max(final, 1) - 1
-	}
-	return map[string]any{"height": head, "finalized": final}
+	return map[string]any{"finalized": hexutil.Uint64(len(n.blocks) - 1 - len(n.waiting))}
 }
 
 func (n *fakeNode) GetTransactionReceipt(hash common.Hash) map[string]any {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked = append(n.asked, hash)
+	if n.lost[hash] {
+		return nil
+	}
 	return map[string]any{"transactionHash": hash}
 }
 
@@ -118,6 +122,17 @@ func (n *fakeNode) include(hash common.Hash) {
 	for _, h := range n.heads {
 		h <- head{b.Number}
 	}
+	n.waiting = append(n.waiting, head{b.Number})
+	if n.unfinal > 0 {
+		n.unfinal--
+		return
+	}
+	for _, final := range n.waiting {
+		for _, h := range n.finals {
+			h <- final
+		}
+	}
+	n.waiting = nil
 }
 
 func (n *fakeNode) BlockNumber() hexutil.Uint64 {
@@ -129,6 +144,7 @@ func (n *fakeNode) BlockNumber() hexutil.Uint64 {
 func (n *fakeNode) GetBlockByNumber(height hexutil.Uint64, full bool) *block {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.asked = append(n.asked, uint64(height))
 	if int(height) >= len(n.blocks) {
 		return nil
 	}
@@ -148,11 +164,20 @@ func (n *fakeNode) GetBlockReceipts(height hexutil.Uint64) []map[string]any {
 }
 
 func (n *fakeNode) NewHeads(ctx context.Context) (*rpc.Subscription, error) {
+	return n.notify(ctx, &n.heads), nil
+}
+
+func (n *fakeNode) NewFinalizedHeads(ctx context.Context) (*rpc.Subscription, error) {
+	return n.notify(ctx, &n.finals), nil
+}
+
+// notify adds a subscriber to one of the node's lists.
+func (n *fakeNode) notify(ctx context.Context, to *[]chan head) *rpc.Subscription {
 	notifier, _ := rpc.NotifierFromContext(ctx)
 	sub := notifier.CreateSubscription()
 	heads := make(chan head, 1<<16)
 	n.mu.Lock()
-	n.heads = append(n.heads, heads)
+	*to = append(*to, heads)
 	n.mu.Unlock()
 	go func() {
 		for {
@@ -164,7 +189,7 @@ func (n *fakeNode) NewHeads(ctx context.Context) (*rpc.Subscription, error) {
 			}
 		}
 	}()
-	return sub, nil
+	return sub
 }
 
 // someTransfers are signed by holders of a token that the fake does not look at.
@@ -254,6 +279,66 @@ func TestFinalLatency(t *testing.T) {
 	for _, l := range o.finals {
 		require.Positive(t, l)
 	}
+}
+
+// TestFinality: a block is final when the node has said so and has given one receipt of it. The block itself is fetched only where it is unknown.
+func TestFinality(t *testing.T) {
+	for name, c := range map[string]struct {
+		known, lost bool
+		asked       []any
+		err         string
+	}{
+		"known":           {known: true, asked: []any{common.Hash{1}}},
+		"not yet known":   {asked: []any{uint64(1), common.Hash{1}}},
+		"without receipt": {known: true, lost: true, asked: []any{common.Hash{1}}, err: "block 1 is final and the node has no receipt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, nodes := startFake(t)
+			n.lost[common.Hash{1}] = c.lost
+			f, err := newFinality(t.Context(), nodes, 0)
+			require.NoError(t, err)
+			defer f.close()
+			begin := time.Now()
+			n.include(common.Hash{1})
+			if c.known {
+				f.seen(&n.blocks[1])
+			}
+			f.endAt(1)
+			if err := f.follow(t.Context(), 0); c.err != "" {
+				require.ErrorContains(t, err, c.err)
+			} else {
+				require.NoError(t, err)
+				require.WithinRange(t, f.at[0][1], begin, time.Now())
+			}
+			require.Equal(t, c.asked, n.asked)
+		})
+	}
+}
+
+// TestFinalityOfManyBlocks: those that are final in one go are so with a receipt of the newest.
+func TestFinalityOfManyBlocks(t *testing.T) {
+	f := &finality{at: []map[uint64]time.Time{{}}}
+	arrived := make(chan arrival, 3)
+	for h := hexutil.Uint64(2); h <= 4; h++ {
+		arrived <- arrival{head: head{h}}
+	}
+	now := (&subscription{arrived: arrived}).newest(arrival{head: head{1}})
+	require.Equal(t, uint64(4), now)
+	f.note(0, 0, now)
+	require.Len(t, f.at[0], 4)
+	require.Equal(t, f.at[0][4], f.at[0][1])
+
+	n, nodes := startFake(t)
+	n.unfinal = 1
+	f, err := newFinality(t.Context(), nodes, 0)
+	require.NoError(t, err)
+	defer f.close()
+	n.include(common.Hash{1})
+	n.include(common.Hash{2})
+	f.endAt(2)
+	require.NoError(t, f.follow(t.Context(), 0))
+	require.Len(t, f.at[0], 2)
+	require.Equal(t, common.Hash{2}, n.asked[len(n.asked)-1])
 }
 
 // TestBackgroundLoad: when a node dies under the load, its batches go to the others and every one of them ends in a block.

@@ -144,7 +144,7 @@ func (b *bench) takeAway(l *background, victim int) error {
 // bringBack starts a node again and returns how long it took to have what the observer has, and how many blocks that were.
 func (b *bench) bringBack(ctx context.Context, l *background, node, observer int) (took time.Duration, behind uint64, err error) {
 	begin := time.Now()
-	p, err := startProcess(ctx, b.Binary, b.dirs[node], b.log(node), b.Profile)
+	p, err := startProcess(ctx, b.Binary, b.dirs[node], b.log(node), b.startArgs())
 	if err != nil {
 		return 0, 0, err
 	}

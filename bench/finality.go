@@ -12,12 +12,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// finalityPause is between two questions whether a block is final: nodes announce blocks when they have them, not when they are certified.
-const finalityPause = time.Millisecond
-
 // finality notes when each block was final on each node, which is when the node had said so and a receipt of the block had come from it.
 type finality struct {
 	from uint64
+	// told are the nodes' subscriptions.
+	told []*finalHeads
 	// ended is closed when to is known, the last height of interest.
 	ended chan struct{}
 	to    uint64
@@ -25,14 +24,42 @@ type finality struct {
 	mu sync.Mutex
 	// at is by node and height.
 	at []map[uint64]time.Time
+	// last is the last transaction of each block that the driver has seen; zero for an empty block.
+	last map[uint64]common.Hash
 }
 
-func newFinality(nodes int, from uint64) *finality {
-	f := &finality{from: from, ended: make(chan struct{}), at: make([]map[uint64]time.Time, nodes)}
-	for i := range f.at {
-		f.at[i] = make(map[uint64]time.Time)
+// finalHeads is a node that tells of final blocks.
+type finalHeads struct {
+	view  *chainView
+	heads *subscription
+}
+
+// newFinality returns once all nodes will tell of every block that is final from now on.
+func newFinality(ctx context.Context, nodes []string, from uint64) (*finality, error) {
+	f := &finality{from: from, ended: make(chan struct{}), last: make(map[uint64]common.Hash)}
+	for _, url := range nodes {
+		view, err := dialView(ctx, url)
+		if err != nil {
+			f.close()
+			return nil, err
+		}
+		heads, err := view.subscribeTo(ctx, "newFinalizedHeads")
+		if err != nil {
+			view.close()
+			f.close()
+			return nil, err
+		}
+		f.told = append(f.told, &finalHeads{view, heads})
+		f.at = append(f.at, make(map[uint64]time.Time))
 	}
-	return f
+	return f, nil
+}
+
+func (f *finality) close() {
+	for _, t := range f.told {
+		t.heads.close()
+		t.view.close()
+	}
 }
 
 // endAt says which height is the last of interest. Call it once.
@@ -41,69 +68,79 @@ func (f *finality) endAt(height uint64) {
 	close(f.ended)
 }
 
-// follow watches one node until the last height is final there.
-func (f *finality) follow(ctx context.Context, node int, url string) error {
-	view, err := dialView(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer view.close()
-	heads, err := view.subscribe(ctx)
-	if err != nil {
-		return err
-	}
-	defer heads.close()
-	final, head, ended := f.from, f.from, f.ended
-	for {
+// seen takes a block from the driver, which spares the nodes the question for it.
+func (f *finality) seen(b *block) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last[uint64(b.Number)] = b.last()
+}
+
+// follow listens to one node until the last height is final there. Of blocks that are final in one go it asks for a receipt of the newest.
+func (f *finality) follow(ctx context.Context, node int) error {
+	t, final, ended := f.told[node], f.from, f.ended
+	quiet := time.NewTimer(headTimeout)
+	defer quiet.Stop()
+	for ended != nil || final < f.to {
 		select {
-		case a := <-heads.arrived:
-			head = max(head, uint64(a.head.Number))
+		case a := <-t.heads.arrived:
+			quiet.Reset(headTimeout)
+			now := t.heads.newest(a)
+			if now <= final {
+				continue
+			}
+			if err := f.readReceipt(ctx, t.view, now); err != nil {
+				return err
+			}
+			f.note(node, final, now)
+			final = now
 		case <-ended:
-			head, ended = max(head, f.to), nil
-		case err := <-heads.Err():
-			return fmt.Errorf("the subscription to new heads ended: %v", err)
+			ended = nil
+		case err := <-t.heads.Err():
+			return fmt.Errorf("the subscription to final heads ended: %v", err)
+		case <-quiet.C:
+			return fmt.Errorf("node %d says of no block after %d that it is final, for %s", node+1, final, headTimeout)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if final, err = f.note(ctx, view, node, final, head); err != nil {
-			return err
-		}
-		if ended == nil && final >= f.to {
-			return nil
-		}
+	}
+	return nil
+}
+
+// note keeps that a node has the blocks (from, to] final.
+func (f *finality) note(node int, from, to uint64) {
+	at := time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for h := from + 1; h <= to; h++ {
+		f.at[node][h] = at
 	}
 }
 
-// note asks until everything up to head is final.
-func (f *finality) note(ctx context.Context, view *chainView, node int, final, head uint64) (uint64, error) {
-	begin := time.Now()
-	for final < head {
-		status, err := view.status(ctx)
+// readReceipt fetches the receipt of a block's last transaction.
+func (f *finality) readReceipt(ctx context.Context, view *chainView, height uint64) error {
+	f.mu.Lock()
+	hash, known := f.last[height]
+	f.mu.Unlock()
+	if !known {
+		b, err := view.block(ctx, height)
 		if err != nil {
-			return final, err
+			return err
 		}
-		now := uint64(status.Finalized)
-		if now == final {
-			if time.Since(begin) > headTimeout {
-				return final, fmt.Errorf("block %d of node %d is not final after %s", head, node+1, headTimeout)
-			}
-			if err := sleepUntil(ctx, time.Now().Add(finalityPause)); err != nil {
-				return final, err
-			}
-			continue
-		}
-		if err := view.readReceipt(ctx, now); err != nil {
-			return final, err
-		}
-		at := time.Now()
-		f.mu.Lock()
-		for h := final + 1; h <= now; h++ {
-			f.at[node][h] = at
-		}
-		f.mu.Unlock()
-		final = now
+		hash = b.last()
 	}
-	return final, nil
+	if hash == (common.Hash{}) {
+		return nil
+	}
+	var receipt *struct {
+		TransactionHash common.Hash `json:"transactionHash"`
+	}
+	if err := view.rpc.CallContext(ctx, &receipt, "eth_getTransactionReceipt", hash); err != nil {
+		return fmt.Errorf("read a receipt: %w", err)
+	}
+	if receipt == nil || receipt.TransactionHash != hash {
+		return fmt.Errorf("block %d is final and the node has no receipt of its transaction %s", height, hash)
+	}
+	return nil
 }
 
 // latencies are from each transaction's turn to finality on the node next to the one that it was sent to.
@@ -145,27 +182,11 @@ func (v *chainView) role(ctx context.Context) (*role, error) {
 	return r, nil
 }
 
-// readReceipt fetches the receipt of a block's last transaction.
-func (v *chainView) readReceipt(ctx context.Context, height uint64) error {
-	b, err := v.block(ctx, height)
-	if err != nil || len(b.Transactions) == 0 {
-		return err
-	}
-	hash := b.Transactions[len(b.Transactions)-1]
-	var receipt *struct {
-		TransactionHash common.Hash `json:"transactionHash"`
-	}
-	if err := v.rpc.CallContext(ctx, &receipt, "eth_getTransactionReceipt", hash); err != nil {
-		return fmt.Errorf("read a receipt: %w", err)
-	}
-	if receipt == nil || receipt.TransactionHash != hash {
-		return fmt.Errorf("block %d is final and the node has no receipt of its transaction %s", height, hash)
-	}
-	return nil
-}
-
 // errBehind is a node that does not come along.
 var errBehind = errors.New("a node is behind")
+
+// statusPause is between two questions how far a node is.
+const statusPause = 5 * time.Millisecond
 
 // awaitHeight returns when the height is final on all nodes.
 func awaitHeight(ctx context.Context, nodes []string, height uint64) error {
@@ -192,7 +213,7 @@ func awaitHeight(ctx context.Context, nodes []string, height uint64) error {
 				} else if time.Since(moved) > headTimeout {
 					return fmt.Errorf("%w: node %d has had no block after %d for %s, others have %d", errBehind, i+1, last, headTimeout, height)
 				}
-				if err := sleepUntil(ctx, time.Now().Add(5*finalityPause)); err != nil {
+				if err := sleepUntil(ctx, time.Now().Add(statusPause)); err != nil {
 					return err
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,8 @@ type settings struct {
 	Reuse       bool
 	Keep        bool
 	Profile     bool
+	// Cores is how many processors each node computes on; 0 is all.
+	Cores int
 
 	// Sections are what is measured, see allSections.
 	Sections []string
@@ -97,6 +100,7 @@ func parse(args []string) (*settings, error) {
 	f.BoolVar(&s.Encrypt, "encrypt", os.Getenv("ENCRYPT") != "", "encrypt the nodes' ledgers")
 	f.StringVar(&s.Kind, "kind", cmp.Or(os.Getenv("KIND"), client.KindSecp256k1), "how the token holders sign, secp256k1 or sm2")
 	f.Int64Var(&s.Seed, "seed", 1, "seed of who pays whom")
+	f.IntVar(&s.Cores, "cores", 0, "processors that each node computes on (default: all of one node, else its share of the machine's, at least 1)")
 	f.BoolVar(&s.Reuse, "reuse", true, "start from the funded chain that the same program made before, if it is still in -out")
 	f.BoolVar(&s.Keep, "keep", false, "keep the chain's folders")
 	f.BoolVar(&s.Profile, "profile", true, "split the CPU time by profiling the node")
@@ -126,6 +130,9 @@ func (s *settings) complete(accounts, sections string) error {
 			return fmt.Errorf("-accounts: %q is no number from 2 to 50000000", a)
 		}
 		s.Accounts = append(s.Accounts, n)
+	}
+	if s.Cores == 0 && s.Nodes > 1 {
+		s.Cores = max(1, runtime.GOMAXPROCS(0)/s.Nodes)
 	}
 	switch {
 	case sections == "" && s.Nodes == 1:

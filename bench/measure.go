@@ -116,7 +116,7 @@ func (b *bench) cleanUp() {
 }
 
 func (b *bench) start(ctx context.Context) (err error) {
-	b.nodes, err = startCluster(ctx, b.Binary, b.dirs, b.log, b.Profile)
+	b.nodes, err = startCluster(ctx, b.Binary, b.dirs, b.log, b.startArgs())
 	return err
 }
 
@@ -346,16 +346,26 @@ func (b *bench) halfLoad(ctx context.Context) error {
 	}
 	l := b.full(txs)
 	l.batch, l.rate, l.final = batch, rate, b.Nodes > 1
-	o, err := b.drive(ctx, l)
+	before, err := b.nodes.usage()
 	if err != nil {
 		return err
 	}
+	o, err := drive(ctx, b.urls(), l)
+	if err != nil {
+		return err
+	}
+	after, err := b.nodes.usage()
+	if err != nil {
+		return err
+	}
+	b.committed += len(txs)
+	b.report.HalfLoadCores, b.report.HalfLoadTxsPerBlock = after.since(before), float64(len(txs))/float64(o.to-o.from)
 	slices.Sort(o.latencies)
 	b.report.HalfLoadTxsPerSecond = float64(len(txs)) / o.seconds()
 	b.report.P50Millis, b.report.P99Millis = percentile(o.latencies, 50), percentile(o.latencies, 99)
 	slices.Sort(o.finals)
 	b.report.FinalP50Millis, b.report.FinalP99Millis = percentile(o.finals, 50), percentile(o.finals, 99)
-	return nil
+	return verifyReceipts(ctx, b.urls()[0], o, len(txs))
 }
 
 func (b *bench) check(ctx context.Context) error {

@@ -33,13 +33,10 @@ const (
 )
 
 // startProcess runs the node of dir, whose log goes to a file, and returns once it serves.
-func startProcess(ctx context.Context, binary, dir, log string, profile bool) (*process, error) {
+func startProcess(ctx context.Context, binary, dir, log string, extra []string) (*process, error) {
 	p := &process{binary: binary, dir: dir, exited: make(chan error, 1)}
 	args := []string{"start", "--dir", dir, "--http.addr", "127.0.0.1:0", "--json", "--log.level", "info"}
-	if profile {
-		args = append(args, "--pprof.addr", "127.0.0.1:0")
-	}
-	p.cmd = exec.Command(binary, args...)
+	p.cmd = exec.Command(binary, append(args, extra...)...)
 	var err error
 	// Appended to: a node that is killed and started again tells one story.
 	if p.log, err = os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
@@ -74,6 +71,17 @@ func startProcess(ctx context.Context, binary, dir, log string, profile bool) (*
 		return nil, fmt.Errorf("start node: %w: %s", err, p.lastWords())
 	}
 	return p, nil
+}
+
+// startArgs are what the nodes get beside their folders. As jialing network start does, they divide the processors.
+func (s *settings) startArgs() (args []string) {
+	if s.Profile {
+		args = append(args, "--pprof.addr", "127.0.0.1:0")
+	}
+	if s.Cores > 0 {
+		args = append(args, "--cores", strconv.Itoa(s.Cores))
+	}
+	return args
 }
 
 // readStart reads what "jialing start --json" says of where it serves.

@@ -40,6 +40,9 @@ type report struct {
 	HalfLoadTxsPerSecond float64 `json:"halfLoadTxsPerSecond"`
 	P50Millis            float64 `json:"p50Millis"`
 	P99Millis            float64 `json:"p99Millis"`
+	// HalfLoadTxsPerBlock and HalfLoadCores are of the phase at half load.
+	HalfLoadTxsPerBlock float64 `json:"halfLoadTxsPerBlock"`
+	HalfLoadCores       cores   `json:"halfLoadCores"`
 
 	// FinalP50Millis and FinalP99Millis are at half load until an attested receipt was there on another node; 0 on one node.
 	FinalP50Millis float64 `json:"finalP50Millis,omitempty"`

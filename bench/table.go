@@ -76,7 +76,8 @@ func (t *table) load(nodes int) {
 	if nodes > 1 {
 		t.pair("  to a final receipt on another node", func(r *report) (float64, float64) { return r.FinalP50Millis, r.FinalP99Millis })
 	}
-	t.number("half load, tx/s", func(r *report) float64 { return r.HalfLoadTxsPerSecond })
+	t.pair("half load, tx/s / txs per block", func(r *report) (float64, float64) { return r.HalfLoadTxsPerSecond, r.HalfLoadTxsPerBlock })
+	t.pair("  cores: nodes / load generator", func(r *report) (float64, float64) { return r.HalfLoadCores.Nodes, r.HalfLoadCores.Generator })
 	t.number("CPU µs/tx, all nodes", func(r *report) float64 { return r.CPUMicrosPerTx })
 	t.parts("  ", func(r *report) map[string]float64 { return r.Split })
 	t.row("yardstick µs, before / during / after", func(r *report) string {
