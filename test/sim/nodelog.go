@@ -17,7 +17,7 @@ type nodeLog struct {
 	mu      sync.Mutex
 	records []logged
 	next    int
-	// leftovers counts the times that the consensus library did not stop and left goroutines behind: its own fault, which its user can only tell.
+	// leftovers counts the times that the consensus library did not stop and left goroutines behind.
 	leftovers int
 }
 

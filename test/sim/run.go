@@ -25,8 +25,6 @@ type result struct {
 	Transactions int            `json:"transactions"`
 	Messages     uint64         `json:"messages"`
 	Faults       map[string]int `json:"faults"`
-	// Leftovers are the goroutines' owners that did not stop, see nodeLog.
-	Leftovers int `json:"leftovers,omitempty"`
 	// Recovery is the longest time that the network took to commit again after faults had ended.
 	Recovery time.Duration `json:"recovery"`
 }
@@ -71,7 +69,10 @@ func run(p *plan, dir string) *result {
 		r.Transactions = w.check.final()
 	}
 	w.close()
-	r.Simulated, r.Decisions, r.Messages, r.Leftovers = w.now(), w.check.height(), w.net.sent, w.nodeLog.leftovers
+	r.Simulated, r.Decisions, r.Messages = w.now(), w.check.height(), w.net.sent
+	if n := w.nodeLog.leftovers; n > 0 {
+		w.fail("%d times a node said: %s", n, leftBehind)
+	}
 	if err := w.failed(); err != nil {
 		r.Failure, r.Events = err.Error(), w.events.String()
 		r.Log = w.nodeLog.String(w.start)

@@ -10,11 +10,11 @@ import (
 
 // total is what many seeds came to.
 type total struct {
-	seeds, failed, transactions, leftovers int
-	simulated, cpu, recovery               time.Duration
-	decisions, messages                    uint64
-	faults                                 map[string]int
-	started                                time.Time
+	seeds, failed, transactions int
+	simulated, cpu, recovery    time.Duration
+	decisions, messages         uint64
+	faults                      map[string]int
+	started                     time.Time
 }
 
 func newTotal() *total { return &total{faults: make(map[string]int), started: time.Now()} }
@@ -25,7 +25,6 @@ func (t *total) add(r *result) {
 		t.failed++
 	}
 	t.transactions += r.Transactions
-	t.leftovers += r.Leftovers
 	t.simulated += r.Simulated
 	t.cpu += r.CPU
 	t.recovery = max(t.recovery, r.Recovery)
@@ -48,7 +47,6 @@ func (t *total) write(out io.Writer) {
 	row("decisions", "%d", t.decisions)
 	row("transactions", "%d", t.transactions)
 	row("messages", "%d", t.messages)
-	row("library not stopped", "%d times", t.leftovers)
 	row("longest recovery", "%s (bound %s)", t.recovery.Round(time.Millisecond), recovery)
 	row("real time", "%s", time.Since(t.started).Round(time.Second))
 	row("CPU", "%s, %.0f ms a simulated minute", t.cpu.Round(time.Second), float64(t.cpu.Milliseconds())/max(t.simulated.Minutes(), 0.001))
