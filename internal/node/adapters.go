@@ -73,10 +73,13 @@ func (n serveNode) Status() eth.NodeStatus {
 	return s
 }
 
-// gatedPool refuses transactions while the node cannot take them to a block.
+// gatedPool refuses transactions while the node cannot take them to a block, and tells no account's next nonce before it knows again what it had
+// acknowledged before it stopped.
 type gatedPool struct {
 	servePool
 	problem func() error
+	// recalled is closed when the pool is what it was.
+	recalled <-chan struct{}
 }
 
 func (p gatedPool) AddBatch(ctx context.Context, raws [][]byte, local bool) ([]*chain.Tx, []error) {
@@ -90,5 +93,14 @@ func (p gatedPool) AddBatch(ctx context.Context, raws [][]byte, local bool) ([]*
 	return p.Pool.AddBatch(ctx, raws, local)
 }
 
-// errStarting is a node's problem until its pipeline runs.
+func (p gatedPool) PendingNonce(addr common.Address) (uint64, error) {
+	select {
+	case <-p.recalled:
+		return p.Pool.PendingNonce(addr)
+	default:
+		return 0, fmt.Errorf("pending nonce: %w", errStarting)
+	}
+}
+
+// errStarting is a node's problem until its pipeline runs and its pool is what it was.
 var errStarting = errors.New("the node is starting")

@@ -30,7 +30,7 @@ func (n *Node) compose(st *store.Store) (*pipeline, *serve.Server, error) {
 		return nil, nil, err
 	}
 	if p.serve, err = eth.New(n.cfg.RPC, eth.Sources{Genesis: n.genesis, Suite: n.suite, Ledger: st, States: st,
-		Pool: gatedPool{servePool{p.pool}, n.Problem}, Calls: p.execute, Node: serveNode{n, p}, Admin: administration{n}, Miner: p.mining(), Teaching: n.lessons(p)}, n.now); err != nil {
+		Pool: gatedPool{servePool{p.pool}, n.Problem, p.recalled}, Calls: p.execute, Node: serveNode{n, p}, Admin: administration{n}, Miner: p.mining(), Teaching: n.lessons(p)}, n.now); err != nil {
 		return nil, nil, err
 	}
 	if n.opts.Headless {
@@ -48,7 +48,8 @@ func (n *Node) newPipeline(st *store.Store, registry *prometheus.Registry) (*pip
 	if err != nil {
 		return nil, fmt.Errorf("read block 0: %w", err)
 	}
-	p := &pipeline{suite: n.suite, key: n.key, store: st, head: st.Head(), members: newMembers(n.peer(), n.genesis.Consensus.Engine), teaching: n.teaching, log: n.log}
+	p := &pipeline{suite: n.suite, key: n.key, store: st, head: st.Head(), members: newMembers(n.peer(), n.genesis.Consensus.Engine), teaching: n.teaching,
+		recalled: make(chan struct{}), log: n.log}
 	if p.genesisHash, err = chain.HeaderHash(n.suite, g0); err != nil {
 		return nil, err
 	}

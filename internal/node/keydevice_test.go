@@ -149,8 +149,13 @@ func TestNodeStopsVotingWithoutItsDevice(t *testing.T) {
 	require.Eventually(t, func() bool {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		return n.running != nil && n.running.store.Finalized() > 0
-	}, patience, 1e6, "it signs again")
+		if n.running == nil {
+			return false
+		}
+		head := n.running.store.Head().Number.Uint64()
+		pending, _ := n.running.pool.Status()
+		return head > 0 && n.running.store.Finalized() == head && pending == 0
+	}, patience, 1e6, "it signs again, and nothing is left to sign")
 
 	p.pull(keys.ErrPassphrase)
 	_, errs = n.Submit(ctx, [][]byte{transfer(t, 2)})

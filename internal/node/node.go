@@ -110,7 +110,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	}
 }
 
-// Ready is closed when the node has answered its first request could be sent: ports are open and the pipeline runs.
+// Ready is closed when ports are open, the pipeline runs and the pool holds what it held when the node stopped.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // HTTPAddr is the host:port of HTTP JSON-RPC, after Ready.
@@ -215,6 +215,7 @@ func (n *Node) drive(ctx context.Context, p *pipeline) (full bool, err error) {
 		g.Go(func() error { defer cancel(); return guard.watch(ctx2) })
 	}
 	g.Go(func() error { defer cancel(); return watchKey(ctx2, n.key) })
+	g.Go(func() error { n.open(ctx2, p); return nil })
 	err = g.Wait()
 	if ctx.Err() != nil {
 		return false, nil
@@ -271,12 +272,25 @@ func (n *Node) resumeAttesting(p *pipeline) error {
 	return nil
 }
 
+// begin hands the pipeline to those who ask for it, before it runs.
 func (n *Node) begin(p *pipeline) {
 	if n.opts.Watch != nil {
 		n.opts.Watch(&Stages{p.store, p.pool, p.engine, p.docket.All})
 	}
 	n.mu.Lock()
-	n.problem, n.running = nil, p
+	defer n.mu.Unlock()
+	n.problem, n.running = errStarting, p
+}
+
+// open lets transactions in once the pool is what it was.
+func (n *Node) open(ctx context.Context, p *pipeline) {
+	select {
+	case <-p.recalled:
+	case <-ctx.Done():
+		return
+	}
+	n.mu.Lock()
+	n.problem = nil
 	addrs := n.addrs
 	n.mu.Unlock()
 	select {

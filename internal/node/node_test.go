@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -103,6 +104,57 @@ func start(t testing.TB, cfg Config) (n *Node, c *ethclient.Client, stop func())
 	}
 	t.Cleanup(stop)
 	return n, ethclient.NewClient(rc), stop
+}
+
+// TestNodeIsReadyWhenItsPoolIsWhatItWas: what a client is told before that would be wrong.
+func TestNodeIsReadyWhenItsPoolIsWhatItWas(t *testing.T) {
+	first, _ := newFolder(t)
+	_, c, stop := start(t, first)
+	mined(t, c, send(t, c, rich(t), 0, &common.Address{1}, 1, 21000, nil))
+	stop()
+	names, err := filepath.Glob(filepath.Join(first.Dir, poolJournal, "*.journal"))
+	require.NoError(t, err)
+	require.Len(t, names, 1)
+	journal, err := os.ReadFile(names[0])
+	require.NoError(t, err)
+
+	cfg, _ := newFolder(t) // of the same chain, which has not executed the transaction
+	pipe := filepath.Join(cfg.Dir, poolJournal, filepath.Base(names[0]))
+	require.NoError(t, os.Mkdir(filepath.Dir(pipe), 0o700))
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	n, err := New(cfg, "jialing/test", slog.New(slog.DiscardHandler), Options{})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	w, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when the pool reads its journal
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return n.HTTPAddr() != "" }, patience, 1e6)
+	conn, err := ethclient.Dial("http://" + n.HTTPAddr())
+	require.NoError(t, err)
+	defer conn.Close()
+	sender := gethcrypto.PubkeyToAddress(rich(t).PublicKey)
+	_, err = conn.PendingNonceAt(ctx, sender)
+	require.ErrorContains(t, err, "the node is starting")
+	_, errs := n.Submit(ctx, [][]byte{{1}})
+	require.ErrorIs(t, errs[0], errStarting)
+	require.ErrorIs(t, n.Problem(), errStarting)
+	select {
+	case <-n.Ready():
+		require.Fail(t, "the node does not know yet what it had acknowledged")
+	default:
+	}
+	_, err = w.Write(journal)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	<-n.Ready()
+	require.NoError(t, n.Problem())
+	nonce, err := conn.PendingNonceAt(ctx, sender)
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), nonce)
+	cancel()
+	require.NoError(t, <-done)
 }
 
 func mined(t testing.TB, c *ethclient.Client, tx *types.Transaction) *types.Receipt {

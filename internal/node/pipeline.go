@@ -62,6 +62,9 @@ type pipeline struct {
 	// teaching is nil on a node that gives no lessons.
 	teaching *teaching
 
+	// recalled is closed when the pool knows again all that it had acknowledged before the node stopped: a client that asked earlier for its next nonce
+	// would get one that is used.
+	recalled chan struct{}
 	// executed is the last executed height; the store's head is the last durable one.
 	executed atomic.Uint64
 	// headers are for an engine whose blocks name executed ones, and miner is that engine; nil with others.
@@ -81,6 +84,7 @@ func (p *pipeline) Run(ctx context.Context) error {
 	executed := make(chan *chain.Executed, executedBlocks)
 	g.Go(func() error { return named("pool", p.pool.Run(ctx)) })
 	g.Go(func() error { return named("order", p.order.Run(ctx, p.teaching.around(p.engine), p.executed.Load())) })
+	g.Go(func() error { return p.recall(ctx) })
 	g.Go(func() error { return p.runExecute(ctx, executed) })
 	g.Go(func() error { return p.runStore(ctx, executed) })
 	g.Go(func() error { return named("attest", p.attest.Run(ctx)) })
@@ -104,6 +108,19 @@ func (p *pipeline) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// recall waits until the pool has what its journal and the ledger held for it.
+func (p *pipeline) recall(ctx context.Context) error {
+	for _, done := range []<-chan struct{}{p.pool.Opened(), p.order.Replayed()} {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	close(p.recalled)
+	return nil
 }
 
 // runExecute turns decisions into blocks, in order, each on the state that the one before left.

@@ -202,6 +202,8 @@ type Driver struct {
 	full  atomic.Int64
 	// engine verifies what Sync fetches; set by Run before the engine runs.
 	engine Engine
+	// replayed is closed when Run has told the pool of all decisions of former lives.
+	replayed chan struct{}
 
 	// mu guards bell, which is closed and replaced when the pool's doorbell rings.
 	mu   sync.Mutex
@@ -223,7 +225,8 @@ func NewDriver(cfg Config, n Node) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("order: read the last decision: %w", err)
 	}
-	d := &Driver{cfg: cfg, node: n, out: make(chan Work, cfg.Pipeline-1), wants: make(chan want, maxWants), bell: make(chan struct{})}
+	d := &Driver{cfg: cfg, node: n, out: make(chan Work, cfg.Pipeline-1), wants: make(chan want, maxWants), replayed: make(chan struct{}),
+		bell: make(chan struct{})}
 	d.rule.Store(n.Genesis.Rule())
 	if last != nil {
 		d.last.Store(d.tip(last))
@@ -252,6 +255,9 @@ func (d *Driver) tip(dec *chain.Decision) *tip { return &tip{dec, dec.Hash(d.nod
 // Work is the queue to execution, in height order without gaps. It is closed when Run ends.
 func (d *Driver) Work() <-chan Work { return d.out }
 
+// Replayed is closed when Run has told the pool of all that was decided and not executed when the node stopped.
+func (d *Driver) Replayed() <-chan struct{} { return d.replayed }
+
 // Run hands on the decisions after height executed that the ledger holds already, then runs engine until ctx ends (nil) or it fails. It
 // returns when its goroutines have, and may be called once.
 func (d *Driver) Run(ctx context.Context, engine Engine, executed uint64) error {
@@ -260,6 +266,7 @@ func (d *Driver) Run(ctx context.Context, engine Engine, executed uint64) error 
 	if err := d.replay(ctx, executed); err != nil {
 		return Ended(ctx, err)
 	}
+	close(d.replayed)
 	if _, err := d.settle(ctx, d.height()); err != nil {
 		return Ended(ctx, err)
 	}

@@ -183,6 +183,9 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 }
 
+// Opened is closed when Run has read the journal back: before that the pool does not know all that it had acknowledged, and admits nothing new.
+func (p *Pool) Opened() <-chan struct{} { return p.opened }
+
 // Notify rings when transactions became ready. It holds one ring: a slow reader misses repetitions, never the last.
 func (p *Pool) Notify() <-chan struct{} { return p.bell }
 
